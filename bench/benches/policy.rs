@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cetusguard_bench::rule_sets;
 use cetusguard_policy::guard::Surroundings;
 use cetusguard_policy::rule::{BUILT_IN, Expressions, RuleSet, parse_sharing};
-use cetusguard_policy::{Call, Limits, Mode, Profile, Verdict, decide};
+use cetusguard_policy::{Call, ClientLimits, Mode, Profile, Verdict, decide};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -19,7 +19,7 @@ fn profile(rules: &str) -> Profile {
     parsed.extend(parse_sharing(&mut expressions, "built-in", 1, BUILT_IN).expect("valid rules"));
     let (name, limits, guard, mode) = (
         "default".to_owned(),
-        Limits::default(),
+        ClientLimits::default(),
         Arc::default(),
         Mode::Enforce,
     );

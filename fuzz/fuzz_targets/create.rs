@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Permit, Profile, Verdict, decide};
+use cetusguard_policy::{Call, ClientLimits, Mode, Permit, Profile, Verdict, decide};
 use libfuzzer_sys::fuzz_target;
 use world::reading::{as_go_reads, dangers};
 
@@ -27,7 +27,7 @@ static PERMITS: LazyLock<Vec<Permit>> = LazyLock::new(|| {
     let profile = Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("fuzz", "POST .*").expect("a rule")),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::default(),
         targets: Arc::default(),
         view: Default::default(),

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use cetusguard_policy::guard::{Guard, Level};
+use cetusguard_policy::guard::{Guard, GuardLevel};
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Profile, Verdict, decide};
+use cetusguard_policy::{Call, ClientLimits, Mode, Profile, Verdict, decide};
 use cetusguard_testkit::{Engine, Proxy, ProxyBuilder, TempDir};
 use regex::Regex;
 use serde_json::Value;
@@ -355,13 +355,13 @@ fn profile(config: &str) -> Profile {
         .map_while(|line| line.strip_prefix("  "))
         .fold(String::new(), |text, line| text + line + "\n");
     let guard = Guard {
-        level: Level::Baseline,
+        level: GuardLevel::Baseline,
         ..Guard::default()
     };
     Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("rules", &rules).expect("rules")).with_exact_methods(),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: guard.into(),
         targets: Default::default(),
         view: Default::default(),

@@ -4,6 +4,7 @@
 //! The test searches the text: it does not see what a macro writes, or a function under another
 //! name.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -215,6 +216,34 @@ fn flow_and_policy_see_only_the_meaning_of_the_configuration() {
             "{name}"
         );
     }
+}
+
+/// A type has one name in the whole program, so that a reader who meets it without its module's path
+/// knows which one it is.
+#[test]
+fn type_names_are_unique() {
+    let mut places = BTreeMap::<String, Vec<String>>::new();
+    for (name, text) in program().into_iter().chain(sources("crates/http1/src")) {
+        for line in code(&text) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let at = words
+                .iter()
+                .position(|word| ["struct", "enum", "trait"].contains(word));
+            let is_definition =
+                at.is_some_and(|at| words[..at].iter().all(|w| w.starts_with("pub")));
+            if let Some(word) = at
+                .filter(|_| is_definition)
+                .and_then(|at| words.get(at + 1))
+            {
+                let ends = |c: char| !c.is_alphanumeric();
+                let word = word.split(ends).next().unwrap_or_default().to_owned();
+                places.entry(word).or_default().push(name.clone());
+            }
+        }
+    }
+    assert!(places.len() > 300, "{}", places.len());
+    let twice: Vec<_> = places.iter().filter(|(_, names)| names.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:#?}");
 }
 
 /// A survey takes seconds: the server gets the warnings of `check` from the program.

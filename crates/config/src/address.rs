@@ -28,7 +28,7 @@ impl Address {
     /// # Errors
     /// Returns what was expected.
     pub fn frontend(text: &str) -> Result<Self, String> {
-        Self::read_listener(text, advice::End::Frontend)
+        Self::read_listener(text, advice::ProxyEnd::Frontend)
     }
 
     /// Reads the address of an admin listener.
@@ -36,17 +36,17 @@ impl Address {
     /// # Errors
     /// Returns what was expected.
     pub fn admin(text: &str) -> Result<Self, String> {
-        Self::read_listener(text, advice::End::Admin)
+        Self::read_listener(text, advice::ProxyEnd::Admin)
     }
 
     /// Reads an address to listen on.
-    fn read_listener(text: &str, end: advice::End) -> Result<Self, String> {
+    fn read_listener(text: &str, end: advice::ProxyEnd) -> Result<Self, String> {
         if let Some(name) = text.strip_prefix("fd://").filter(|name| is_fd_name(name)) {
             let name = Some(name.to_owned()).filter(|name| !name.is_empty());
             return Ok(Self::Inherited(name));
         }
         let expected = match end {
-            advice::End::Admin => {
+            advice::ProxyEnd::Admin => {
                 "expected the address of an admin listener: unix:///PATH or tcp://HOST:PORT"
             }
             _ => "expected tcp://HOST:PORT, unix:///PATH, fd:// or fd://NAME",
@@ -72,7 +72,7 @@ impl Address {
             Ok(address) => Ok(address),
             Err(()) => {
                 let expected = "expected unix:///PATH or tcp://HOST:PORT";
-                Err(advice::advice(text, advice::End::Backend)
+                Err(advice::advice(text, advice::ProxyEnd::Backend)
                     .unwrap_or_else(|| expected.to_owned()))
             }
         }

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::address::Address;
 use super::frontends::Named;
-use super::meant::{Frontend, Reader, SocketRights, read_mode};
+use super::meant::{Frontend, SettingsReader, SocketRights, read_mode};
 use super::tls::{ListenerTls as _, MakeTls};
 use super::{own, read_text};
 
@@ -134,7 +134,7 @@ pub fn is_local(address: &Address) -> bool {
     }
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Reads the settings of the admin listener; `None` if there is none.
     pub(super) fn admin<T: MakeTls>(
         &mut self,

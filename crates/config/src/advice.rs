@@ -6,7 +6,7 @@ use super::address::Address;
 
 /// Which end of the proxy an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ProxyEnd {
     /// The address to which clients connect.
     Frontend,
     /// The engine.
@@ -25,9 +25,9 @@ const PORT: u16 = 2375;
 const ENGINE_PORTS: [&str; 2] = ["2375", "2376"];
 
 /// Returns the address to write, if the text shows which one was meant.
-pub(super) fn advice(text: &str, end: End) -> Option<String> {
+pub(super) fn advice(text: &str, end: ProxyEnd) -> Option<String> {
     let bare = text.trim().trim_matches(['"', '\'']);
-    if end == End::Backend
+    if end == ProxyEnd::Backend
         && bare
             .split([',', ' '])
             .filter(|part| part.contains("://"))
@@ -54,7 +54,7 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
         return Some(advice);
     }
     let meant = match (scheme, end) {
-        ("fd" | "systemd", End::Frontend | End::Admin) => Some("fd://".to_owned()),
+        ("fd" | "systemd", ProxyEnd::Frontend | ProxyEnd::Admin) => Some("fd://".to_owned()),
         ("unix" | "http+unix", _) => meant_unix(rest),
         ("" | "tcp" | "tcp4" | "tcp6" | "http" | "https" | "docker", _) => match bare
             .strip_prefix("unix:")
@@ -69,12 +69,13 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
     };
     // A suggestion is an address that can be read.
     let is_address = |meant: &String| meant == "fd://" || Address::read(meant).is_ok();
-    let is_guessed =
-        |meant: &String| end == End::Admin && meant.ends_with(":2375") && !bare.ends_with("2375");
+    let is_guessed = |meant: &String| {
+        end == ProxyEnd::Admin && meant.ends_with(":2375") && !bare.ends_with("2375")
+    };
     match meant.filter(|meant| is_address(meant) && !is_guessed(meant)) {
         Some(meant) => Some(format!("did you mean {meant}?{}", with_tls(scheme, end))),
         None => has_port(scheme, rest).then(|| {
-            let example = if end == End::Admin { 9375 } else { PORT };
+            let example = if end == ProxyEnd::Admin { 9375 } else { PORT };
             format!(
                 "expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:{example}"
             )
@@ -83,14 +84,14 @@ pub(super) fn advice(text: &str, end: End) -> Option<String> {
 }
 
 /// Returns the advice for an address that another program takes, and this one never.
-fn advise_foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
+fn advise_foreign(scheme: &str, rest: &str, end: ProxyEnd) -> Option<String> {
     let host = rest.split('/').next().unwrap_or_default();
     Some(match (scheme, end) {
-        ("ssh", End::Backend) => format!(
+        ("ssh", ProxyEnd::Backend) => format!(
             "Cetusguard does not connect over SSH: forward the socket, as in ssh -N -L \
             /run/engine.sock:/var/run/docker.sock {host}, and name unix:///run/engine.sock"
         ),
-        ("ssh", End::Frontend | End::Admin) => {
+        ("ssh", ProxyEnd::Frontend | ProxyEnd::Admin) => {
             "clients that come over SSH connect to a socket of this machine: expected unix:///PATH"
                 .to_owned()
         }
@@ -99,7 +100,7 @@ fn advise_foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
             Docker Desktop has inside containers and WSL"
                 .to_owned()
         }
-        ("fd", End::Backend) => {
+        ("fd", ProxyEnd::Backend) => {
             "fd:// is for frontends: expected unix:///PATH or tcp://HOST:PORT".to_owned()
         }
         _ => return None,
@@ -107,11 +108,11 @@ fn advise_foreign(scheme: &str, rest: &str, end: End) -> Option<String> {
 }
 
 /// Returns the options that turn TLS on, for an address that asks for it.
-fn with_tls(scheme: &str, end: End) -> &'static str {
+fn with_tls(scheme: &str, end: ProxyEnd) -> &'static str {
     match (scheme, end) {
-        ("https", End::Backend) => " backend-tls-cacert turns TLS on",
-        ("https", End::Frontend) => " frontend-tls-cert and frontend-tls-key turn TLS on",
-        ("https", End::Admin) => " admin-tls-cert and admin-tls-key turn TLS on",
+        ("https", ProxyEnd::Backend) => " backend-tls-cacert turns TLS on",
+        ("https", ProxyEnd::Frontend) => " frontend-tls-cert and frontend-tls-key turn TLS on",
+        ("https", ProxyEnd::Admin) => " admin-tls-cert and admin-tls-key turn TLS on",
         _ => "",
     }
 }
@@ -191,7 +192,7 @@ mod tests {
                 Some("expected a port from 1 to 65535 behind the host, as in tcp://127.0.0.1:9375"),
             ),
         ] {
-            assert_eq!(advice(text, End::Admin).as_deref(), want, "{text}");
+            assert_eq!(advice(text, ProxyEnd::Admin).as_deref(), want, "{text}");
         }
     }
 
@@ -269,7 +270,11 @@ mod tests {
             ),
         ] {
             assert!(Address::frontend(text).is_err(), "{text}");
-            assert_eq!(advice(text, End::Frontend).as_deref(), Some(want), "{text}");
+            assert_eq!(
+                advice(text, ProxyEnd::Frontend).as_deref(),
+                Some(want),
+                "{text}"
+            );
         }
         for (text, want) in [
             (
@@ -292,7 +297,7 @@ mod tests {
             assert!(told.contains(want), "{text}: {told}");
         }
         for text in ["", "tcp://", "gopher://x", "tcp://user@host:1", "unix://"] {
-            assert_eq!(advice(text, End::Frontend), None, "{text}");
+            assert_eq!(advice(text, ProxyEnd::Frontend), None, "{text}");
         }
     }
 }

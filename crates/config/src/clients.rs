@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cetusguard_policy::{COMPOSE_PROJECT, COMPOSE_SERVICE, Condition, Kind, Pattern, Selector};
+use cetusguard_policy::{COMPOSE_PROJECT, COMPOSE_SERVICE, Condition, FactKind, Pattern, Selector};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use ipnet::IpNet;
 
@@ -38,15 +38,15 @@ impl Doors {
     }
 
     /// Returns the missing setting without which no client can meet a condition of this kind.
-    const fn lack(self, kind: Kind) -> Option<&'static str> {
+    const fn lack(self, kind: FactKind) -> Option<&'static str> {
         match kind {
-            Kind::Peer if !self.unix => {
+            FactKind::Peer if !self.unix => {
                 Some("expected a Unix frontend without a profile, for such clients to use")
             }
-            Kind::Container | Kind::Address if !self.tcp => {
+            FactKind::Container | FactKind::Address if !self.tcp => {
                 Some("expected a TCP frontend without a profile, for such clients to use")
             }
-            Kind::Certificate if !self.certificates => Some(
+            FactKind::Certificate if !self.certificates => Some(
                 "expected a TLS frontend with tls-cacert and without a profile, for such clients \
                 to use",
             ),

@@ -5,13 +5,13 @@ use std::fmt::Display;
 
 use cetusguard_policy::Pattern;
 use cetusguard_policy::guard::{
-    Amount, CommandPattern, Creation, Guard, ImageDenial, ImageRewrite, LabelPattern, Level,
+    Amount, CommandPattern, Creation, Guard, GuardLevel, ImageDenial, ImageRewrite, LabelPattern,
     ObjectPattern, PortPattern, Quota, RestartPolicy, Unit, UserPattern,
 };
 
 use super::Mistake;
-use super::file::Entry;
-use super::meant::{Reader, read_bool};
+use super::file::FileEntry;
+use super::meant::{SettingsReader, read_bool};
 use super::name::SettingName;
 use super::written::Source;
 
@@ -20,13 +20,13 @@ const ANY: &str = "any";
 /// The word for a list that allows no value.
 const NONE: &str = "none";
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Returns the requirements of a profile: those of its entry, and for the rest those of the
     /// options; `None` if there are none.
     pub(super) fn creation(
         &mut self,
-        entry: Option<&Entry>,
-        level: Level,
+        entry: Option<&FileEntry>,
+        level: GuardLevel,
     ) -> Option<Box<Creation>> {
         let mut creation = Creation::default();
         self.maxima(entry, &mut creation);
@@ -51,13 +51,13 @@ impl Reader<'_> {
         }
         creation.written = self.written_requirements(entry);
         self.refuse_default_beyond(entry, &creation);
-        if level == Level::Privileged {
+        if level == GuardLevel::Privileged {
             self.refuse_unread(entry, &creation);
         }
         Some(Box::new(creation))
     }
 
-    fn maxima(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
+    fn maxima(&mut self, entry: Option<&FileEntry>, creation: &mut Creation) {
         creation.max_memory = self.amount(entry, setting!("max-memory"), Unit::Bytes);
         creation.max_memory_swap = self.amount(entry, setting!("max-memory-swap"), Unit::Bytes);
         creation.max_cpus = self.amount(entry, setting!("max-cpus"), Unit::Cpus);
@@ -68,7 +68,7 @@ impl Reader<'_> {
         });
     }
 
-    fn quota(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
+    fn quota(&mut self, entry: Option<&FileEntry>, creation: &mut Creation) {
         let count = |text: &str| {
             text.parse::<u64>()
                 .map_err(|_| "expected a number, as in 20".to_owned())
@@ -83,7 +83,12 @@ impl Reader<'_> {
 
     /// Takes the quota out of a profile whose clients own nothing: one of the options is for other
     /// profiles, and one of its own is a mistake.
-    pub(super) fn drop_quota(&mut self, entry: Option<&Entry>, profile: &str, guard: &mut Guard) {
+    pub(super) fn drop_quota(
+        &mut self,
+        entry: Option<&FileEntry>,
+        profile: &str,
+        guard: &mut Guard,
+    ) {
         let Some(creation) = &mut guard.creation else {
             return;
         };
@@ -112,7 +117,7 @@ impl Reader<'_> {
         }
     }
 
-    fn allowed_values(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
+    fn allowed_values(&mut self, entry: Option<&FileEntry>, creation: &mut Creation) {
         creation.names = self.patterns_of(entry, setting!("allow-names"));
         creation.users = self.allowed(entry, setting!("allow-users"), UserPattern::read);
         creation.ports = self.allowed(entry, setting!("allow-ports"), PortPattern::read);
@@ -127,12 +132,12 @@ impl Reader<'_> {
         creation.gpu_drivers = self.patterns_of(entry, setting!("allow-gpu-drivers"));
     }
 
-    fn allowed_objects(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
+    fn allowed_objects(&mut self, entry: Option<&FileEntry>, creation: &mut Creation) {
         creation.volumes = self.allowed(entry, setting!("allow-volumes"), ObjectPattern::read);
         creation.networks = self.allowed(entry, setting!("allow-networks"), ObjectPattern::read);
     }
 
-    fn set_values(&mut self, entry: Option<&Entry>, creation: &mut Creation) {
+    fn set_values(&mut self, entry: Option<&FileEntry>, creation: &mut Creation) {
         creation.default_memory = self.amount(entry, setting!("default-memory"), Unit::Bytes);
         creation.default_cpus = self.amount(entry, setting!("default-cpus"), Unit::Cpus);
         creation.default_pids = self.amount(entry, setting!("default-pids"), Unit::Count);
@@ -162,14 +167,19 @@ impl Reader<'_> {
             .unwrap_or_default();
     }
 
-    fn amount(&mut self, entry: Option<&Entry>, key: SettingName, unit: Unit) -> Option<Amount> {
+    fn amount(
+        &mut self,
+        entry: Option<&FileEntry>,
+        key: SettingName,
+        unit: Unit,
+    ) -> Option<Amount> {
         self.given(entry, key, |text| Amount::read(text, unit))
     }
 
     /// Returns the value of a key that takes one; `None` if there is none, or if it is `none`.
     fn given<T>(
         &mut self,
-        entry: Option<&Entry>,
+        entry: Option<&FileEntry>,
         key: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
@@ -182,11 +192,11 @@ impl Reader<'_> {
         self.inherited(entry, key, read).flatten()
     }
 
-    fn switch(&mut self, entry: Option<&Entry>, key: SettingName) -> bool {
+    fn switch(&mut self, entry: Option<&FileEntry>, key: SettingName) -> bool {
         self.inherited(entry, key, read_bool).unwrap_or_default()
     }
 
-    fn patterns_of(&mut self, entry: Option<&Entry>, key: SettingName) -> Option<Vec<Pattern>> {
+    fn patterns_of(&mut self, entry: Option<&FileEntry>, key: SettingName) -> Option<Vec<Pattern>> {
         self.allowed(entry, key, |text| Ok(Pattern::new(text)))
     }
 
@@ -194,7 +204,7 @@ impl Reader<'_> {
     /// given, an empty list for `none`.
     fn allowed<T>(
         &mut self,
-        entry: Option<&Entry>,
+        entry: Option<&FileEntry>,
         key: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
@@ -229,7 +239,7 @@ impl Reader<'_> {
     /// the entry, or the default profile, that has them.
     fn values_of<'v>(
         &'v self,
-        entry: Option<&'v Entry>,
+        entry: Option<&'v FileEntry>,
         key: SettingName,
     ) -> (&'v [(String, Source)], bool) {
         let own = entry.map(|entry| entry.all(key)).unwrap_or_default();
@@ -240,7 +250,7 @@ impl Reader<'_> {
     }
 
     /// Returns the requirements as they are written, for reports.
-    fn written_requirements(&self, entry: Option<&Entry>) -> Vec<String> {
+    fn written_requirements(&self, entry: Option<&FileEntry>) -> Vec<String> {
         let mut written = Vec::new();
         for key in super::keys::CREATION_KEYS {
             let (values, _) = self.values_of(entry, SettingName::of_key(key));
@@ -255,7 +265,7 @@ impl Reader<'_> {
     }
 
     /// Refuses a default that the maximum of the same profile does not allow.
-    fn refuse_default_beyond(&mut self, entry: Option<&Entry>, creation: &Creation) {
+    fn refuse_default_beyond(&mut self, entry: Option<&FileEntry>, creation: &Creation) {
         for (key, default, max) in [
             (
                 setting!("default-memory"),
@@ -284,19 +294,24 @@ impl Reader<'_> {
 
     /// Refuses the guard's level under which bodies are not read, so that no requirement could
     /// hold.
-    fn refuse_unread(&mut self, entry: Option<&Entry>, creation: &Creation) {
+    fn refuse_unread(&mut self, entry: Option<&FileEntry>, creation: &Creation) {
         let profile = entry.map_or(super::profiles::DEFAULT, |entry| entry.name.as_str());
         let given = creation.written.first().map_or("", String::as_str);
         let what = format!(
             "baseline or restricted, because the profile {profile} has {given}: under privileged, \
             the guard does not read what clients create"
         );
-        self.refuse_value(entry, setting!("guard"), Level::Privileged.name(), &what);
+        self.refuse_value(
+            entry,
+            setting!("guard"),
+            GuardLevel::Privileged.name(),
+            &what,
+        );
     }
 
     fn refuse_value(
         &mut self,
-        entry: Option<&Entry>,
+        entry: Option<&FileEntry>,
         key: SettingName,
         value: impl Display,
         expected: &str,

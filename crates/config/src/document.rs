@@ -8,13 +8,13 @@ use cetusguard_policy::Excerpt;
 
 use super::Mistake;
 use super::option::nearest;
-use super::yaml::{self, Node, Place, Value};
+use super::yaml::{self, Node, YamlPlace, YamlValue};
 
 /// A place in a file, with the line that stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
     path: Arc<str>,
-    at: Place,
+    at: YamlPlace,
     pub(super) line: Arc<str>,
     /// The line on which the text of the value begins.
     begins: usize,
@@ -92,12 +92,12 @@ impl Document {
 
     /// Returns the spot of a place. A place behind the last line, where YAML misses the end of a
     /// quote or a bracket, becomes the end of that line.
-    pub fn spot(&self, at: Place) -> Spot {
+    pub fn spot(&self, at: YamlPlace) -> Spot {
         let last = self.lines.len().max(1);
         let text = self.lines.get(at.line.min(last) - 1);
         let line = text.cloned().unwrap_or_else(|| "".into());
         let at = if at.line > last {
-            Place {
+            YamlPlace {
                 line: last,
                 column: line.chars().count() + 1,
             }
@@ -121,9 +121,9 @@ impl Document {
         mistakes: &mut Vec<Mistake>,
     ) -> Vec<(&'static str, &'n Node)> {
         let pairs = match &node.value {
-            Value::Map(pairs) => pairs,
-            Value::Nothing => return Vec::new(),
-            Value::Text(..) | Value::List(_) => {
+            YamlValue::Map(pairs) => pairs,
+            YamlValue::Nothing => return Vec::new(),
+            YamlValue::Text(..) | YamlValue::List(_) => {
                 let fix = format!(
                     "expected keys, as in {}: …",
                     known.first().copied().unwrap_or_default()
@@ -166,9 +166,9 @@ impl Document {
     /// Returns the entries of a list.
     pub fn items<'n>(&self, node: &'n Node, mistakes: &mut Vec<Mistake>) -> &'n [Node] {
         match &node.value {
-            Value::List(items) => items,
-            Value::Nothing => &[],
-            Value::Text(..) | Value::Map(_) => {
+            YamlValue::List(items) => items,
+            YamlValue::Nothing => &[],
+            YamlValue::Text(..) | YamlValue::Map(_) => {
                 let fix = "write each entry behind a dash, on a line of its own";
                 mistakes.push(self.wrong(node, "this is no list", fix));
                 &[]

@@ -7,7 +7,7 @@ use super::keys::{CLIENT_KEYS, FRONTEND_KEYS, Key, PROFILE_KEYS};
 use super::name::SettingName;
 use super::option::{Many, OPTIONS};
 use super::written::Source;
-use super::yaml::{Node, Value};
+use super::yaml::{Node, YamlValue};
 
 /// A value, and where it was written.
 type Scalar = (String, Source);
@@ -17,7 +17,7 @@ pub type Client = (Source, Vec<(&'static str, Scalar)>);
 
 /// Keys and their values.
 #[derive(Debug)]
-pub struct Entry {
+pub struct FileEntry {
     /// The name of a profile.
     pub name: String,
     /// The place of its first line.
@@ -30,7 +30,7 @@ pub struct Entry {
     pub(crate) is_flawed: bool,
 }
 
-impl Entry {
+impl FileEntry {
     /// Returns every value of a key.
     pub fn all(&self, key: SettingName) -> &[Scalar] {
         self.values
@@ -47,16 +47,16 @@ impl Entry {
 
 /// A configuration file.
 #[derive(Debug)]
-pub struct File {
+pub struct ConfigFile {
     document: Document,
     options: Vec<(&'static str, Vec<Scalar>)>,
     /// The entries of `frontends`.
-    pub frontends: Vec<Entry>,
+    pub frontends: Vec<FileEntry>,
     /// The entries of `profiles`.
-    pub profiles: Vec<Entry>,
+    pub profiles: Vec<FileEntry>,
 }
 
-impl File {
+impl ConfigFile {
     /// Reads a file, and notes every mistake in it up to the first error in the YAML itself.
     pub fn read(path: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Self {
         let (document, root) = Document::read(path, text);
@@ -109,7 +109,7 @@ impl File {
                     }
                 }
                 "profiles" => {
-                    let Value::Map(profiles) = &node.value else {
+                    let YamlValue::Map(profiles) = &node.value else {
                         mistakes.push(self.document.wrong(
                             node,
                             "profiles is no mapping",
@@ -140,8 +140,8 @@ impl File {
         known: &[Key],
         also: &[&'static str],
         mistakes: &mut Vec<Mistake>,
-    ) -> Entry {
-        let mut entry = Entry {
+    ) -> FileEntry {
+        let mut entry = FileEntry {
             name,
             begins: Source::File(self.document.spot(node.at)),
             values: Vec::new(),
@@ -177,7 +177,7 @@ impl File {
         let names: Vec<_> = CLIENT_KEYS.iter().map(|key| key.name).collect();
         let mut clients = Vec::new();
         for item in self.document.items(node, mistakes) {
-            if let Value::Text(text, _) = &item.value {
+            if let YamlValue::Text(text, _) = &item.value {
                 mistakes.push(self.document.wrong(
                     item,
                     "a client without a key",
@@ -185,8 +185,8 @@ impl File {
                 ));
                 continue;
             }
-            if matches!(&item.value, Value::Nothing)
-                || matches!(&item.value, Value::Map(pairs) if pairs.is_empty())
+            if matches!(&item.value, YamlValue::Nothing)
+                || matches!(&item.value, YamlValue::Map(pairs) if pairs.is_empty())
             {
                 let fix = format!("expected one of: {}", names.join(", "));
                 mistakes.push(
@@ -217,7 +217,7 @@ impl File {
         mistakes: &mut Vec<Mistake>,
     ) -> Vec<Scalar> {
         match &node.value {
-            Value::List(items) if !items.is_empty() && many != Many::No => items
+            YamlValue::List(items) if !items.is_empty() && many != Many::No => items
                 .iter()
                 .flat_map(|item| self.scalar(key, item, many, mistakes))
                 .collect(),
@@ -241,7 +241,7 @@ impl File {
             )
         };
         match &node.value {
-            Value::Text(text, line) => {
+            YamlValue::Text(text, line) => {
                 let source = Source::File(self.document.text_spot(node, text, *line));
                 let values = if many == Many::No {
                     vec![text.clone()]
@@ -256,15 +256,15 @@ impl File {
                     .map(|value| (value, source.clone()))
                     .collect()
             }
-            Value::Nothing => {
+            YamlValue::Nothing => {
                 mistakes.push(empty());
                 Vec::new()
             }
-            Value::List(items) if items.is_empty() => {
+            YamlValue::List(items) if items.is_empty() => {
                 mistakes.push(empty());
                 Vec::new()
             }
-            Value::List(_) | Value::Map(_) => {
+            YamlValue::List(_) | YamlValue::Map(_) => {
                 let fix = match many {
                     Many::No => "expected one value",
                     Many::Texts => {
@@ -284,7 +284,7 @@ impl File {
 
 /// Returns the texts that stand where keys are expected: the value itself, or entries of a list.
 fn bare_texts(node: &Node) -> Vec<&str> {
-    let nodes = if let Value::List(items) = &node.value {
+    let nodes = if let YamlValue::List(items) = &node.value {
         items.as_slice()
     } else {
         std::slice::from_ref(node)
@@ -292,7 +292,7 @@ fn bare_texts(node: &Node) -> Vec<&str> {
     nodes
         .iter()
         .filter_map(|node| {
-            if let Value::Text(text, _) = &node.value {
+            if let YamlValue::Text(text, _) = &node.value {
                 Some(text.as_str())
             } else {
                 None
@@ -330,7 +330,7 @@ mod tests {
             ("log-level: 1\rx: 1\rlog-format: json\r", "file:2:1: "),
         ] {
             let mut mistakes = Vec::new();
-            File::read("file", text, &mut mistakes);
+            ConfigFile::read("file", text, &mut mistakes);
             let told = mistakes
                 .iter()
                 .map(Mistake::in_one_line)

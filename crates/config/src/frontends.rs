@@ -2,8 +2,8 @@
 
 use super::Mistake;
 use super::address::Address;
-use super::file::Entry;
-use super::meant::{Frontend, Reader, SocketRights, read_group, read_mode, read_user};
+use super::file::FileEntry;
+use super::meant::{Frontend, SettingsReader, SocketRights, read_group, read_mode, read_user};
 use super::tls::{ListenerFiles, MakeTls, WrongFiles};
 use super::written::{Source, Written};
 
@@ -26,7 +26,7 @@ pub struct WrittenFrontend<'w> {
     /// Its TLS files.
     pub files: Files<'w>,
     /// Its entry of the configuration file, unless it is one of `frontend-addr`.
-    entry: Option<&'w Entry>,
+    entry: Option<&'w FileEntry>,
 }
 
 impl Written {
@@ -136,7 +136,7 @@ impl Written {
     }
 }
 
-impl<'w> Reader<'w> {
+impl<'w> SettingsReader<'w> {
     /// Opens the files of every frontend.
     pub(super) fn frontends<T: MakeTls>(&mut self) -> Vec<Named<'w, T>> {
         let of_options = self.written.frontend_files();
@@ -194,7 +194,7 @@ impl<'w> Reader<'w> {
     /// Gives a frontend the rights of its entry, and notes keys that have no use there.
     fn frontend<T: MakeTls>(
         &mut self,
-        entry: &Entry,
+        entry: &FileEntry,
         Frontend {
             address,
             tls,

@@ -76,7 +76,7 @@ pub struct Loaded<T: MakeTls> {
 
 /// The files that were read, valid or not.
 #[derive(Debug)]
-pub struct Read {
+pub struct ReadFiles {
     /// The files.
     pub files: Vec<PathBuf>,
     /// When the first of them was opened, or before.
@@ -93,10 +93,10 @@ impl Sources {
     }
 
     /// Reads the configuration, or returns every mistake in it.
-    pub fn load<T: MakeTls>(&self) -> (Read, Result<Loaded<T>, Mistakes>) {
+    pub fn load<T: MakeTls>(&self) -> (ReadFiles, Result<Loaded<T>, Mistakes>) {
         let began = SystemTime::now();
         let (written, warnings, mistakes) = self.read();
-        let read = Read {
+        let read = ReadFiles {
             files: written.files(),
             began,
         };
@@ -128,7 +128,7 @@ impl Sources {
             let what = format!("the configuration {path} cannot be read: {why}");
             Mistakes(vec![Mistake::new(what, why.advice())])
         })?;
-        let file = file::File::read(path, &text, &mut mistakes);
+        let file = file::ConfigFile::read(path, &text, &mut mistakes);
         let written = Written::beside(Some(file), &self.flags, &self.env, &mut mistakes);
         let config = Config::mean(&written, mistakes)?;
         Ok(Loaded { config, warnings })

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use cetusguard_policy::guard::{Exception, Guard, Level, Recreation};
+use cetusguard_policy::guard::{Exception, Guard, GuardLevel, Recreation};
 use cetusguard_policy::{
-    COMPOSE_PROJECT, COMPOSE_SERVICE, Limits, Mode, Pattern, Preset, Rate, TargetCondition, Targets,
+    COMPOSE_PROJECT, COMPOSE_SERVICE, ClientLimits, Mode, Pattern, Preset, Rate, TargetCondition,
+    Targets,
 };
 
 use super::Mistake;
-use super::file::Entry;
-use super::meant::{Reader, read_count};
+use super::file::FileEntry;
+use super::meant::{SettingsReader, read_count};
 use super::name::SettingName;
 use super::option::nearest;
 use super::profiles::DEFAULT;
@@ -17,22 +18,22 @@ use super::profiles::DEFAULT;
 /// A limit that may be none.
 type Limit<T> = Option<T>;
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Returns the mode of a profile: the one of its entry, or the option's.
-    pub(super) fn mode(&mut self, entry: Option<&Entry>) -> Mode {
+    pub(super) fn mode(&mut self, entry: Option<&FileEntry>) -> Mode {
         self.inherited(entry, setting!("mode"), read_mode)
             .unwrap_or_default()
     }
 
     /// Returns the limits of a profile: those of its entry, and for the rest those of the options.
-    pub(super) fn limits(&mut self, entry: Option<&Entry>) -> Limits {
+    pub(super) fn limits(&mut self, entry: Option<&FileEntry>) -> ClientLimits {
         let interval = self
             .inherited(entry, setting!("rate-limit"), read_rate)
             .flatten();
         let burst = self
             .inherited(entry, setting!("rate-burst"), read_number)
             .unwrap_or(1);
-        Limits {
+        ClientLimits {
             rate: interval.map(|interval| Rate { interval, burst }),
             requests: self
                 .inherited(entry, setting!("max-requests"), read_limit)
@@ -48,7 +49,7 @@ impl Reader<'_> {
     }
 
     /// Returns the number of connections that one client can have at the same time.
-    fn connections(&mut self, entry: Option<&Entry>) -> Limit<usize> {
+    fn connections(&mut self, entry: Option<&FileEntry>) -> Limit<usize> {
         // A mistake in the total is reported where that option is read.
         let total = self
             .written
@@ -64,7 +65,7 @@ impl Reader<'_> {
 
     /// Returns the guard of a profile: the level of its entry, or the option's; and the exceptions
     /// of the one or the other.
-    pub(super) fn guard(&mut self, entry: Option<&Entry>) -> Guard {
+    pub(super) fn guard(&mut self, entry: Option<&FileEntry>) -> Guard {
         let level = self
             .inherited(entry, setting!("guard"), read_guard)
             .unwrap_or_default();
@@ -123,7 +124,7 @@ impl Reader<'_> {
 
     /// Returns how the clients of a profile create a container again: the mode of its entry, or of
     /// the option, or the strictest of its presets.
-    pub(super) fn recreation(&mut self, entry: Option<&Entry>) -> Option<Recreation> {
+    pub(super) fn recreation(&mut self, entry: Option<&FileEntry>) -> Option<Recreation> {
         self.inherited(entry, setting!("guard-recreation"), read_recreation)
             .flatten()
             .or_else(|| {
@@ -138,7 +139,7 @@ impl Reader<'_> {
     }
 
     /// Returns the targets of a profile: those of its entry, or those of the options.
-    pub(super) fn targets(&mut self, entry: Option<&Entry>) -> Targets {
+    pub(super) fn targets(&mut self, entry: Option<&FileEntry>) -> Targets {
         let own = entry
             .map(|entry| entry.all(setting!("targets")))
             .unwrap_or_default();
@@ -167,7 +168,7 @@ impl Reader<'_> {
         Targets::new(targets)
     }
 
-    fn patterns(&self, entry: Option<&Entry>, name: SettingName) -> Vec<Pattern> {
+    fn patterns(&self, entry: Option<&FileEntry>, name: SettingName) -> Vec<Pattern> {
         let own = entry.map(|entry| entry.all(name)).unwrap_or_default();
         let values = if own.is_empty() {
             self.written.all(name)
@@ -180,7 +181,7 @@ impl Reader<'_> {
     /// Returns the value of a key of an entry, or of the option of that name.
     pub(super) fn inherited<T>(
         &mut self,
-        entry: Option<&Entry>,
+        entry: Option<&FileEntry>,
         name: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
@@ -217,8 +218,12 @@ pub(super) fn read_target(text: &str) -> Result<TargetCondition, String> {
     })
 }
 
-fn read_guard(text: &str) -> Result<Level, String> {
-    let levels = [Level::Privileged, Level::Baseline, Level::Restricted];
+fn read_guard(text: &str) -> Result<GuardLevel, String> {
+    let levels = [
+        GuardLevel::Privileged,
+        GuardLevel::Baseline,
+        GuardLevel::Restricted,
+    ];
     let level = levels.into_iter().find(|level| level.name() == text);
     level.ok_or_else(|| "expected privileged, baseline or restricted".to_owned())
 }

@@ -10,7 +10,7 @@ use cetusguard_policy::{Profile, Profiles};
 
 use super::address::Address;
 use super::admin::AdminSettings;
-use super::file::Entry;
+use super::file::FileEntry;
 use super::frontends::Named;
 use super::log;
 use super::name::SettingName;
@@ -94,7 +94,7 @@ impl<T: MakeTls> Config<T> {
     /// # Errors
     /// Every mistake, not just the first.
     pub fn mean(written: &Written, mut mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
-        let config = Reader {
+        let config = SettingsReader {
             written,
             mistakes: &mut mistakes,
             expressions: Expressions::default(),
@@ -201,7 +201,7 @@ impl<T: MakeTls> EngineSettings<T> {
     /// Every mistake in the settings of the engine.
     pub fn read(written: &Written) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
-        let mut reader = Reader {
+        let mut reader = SettingsReader {
             written,
             mistakes: &mut mistakes,
             expressions: Expressions::default(),
@@ -223,13 +223,13 @@ impl<T: MakeTls> EngineSettings<T> {
 
 /// Returns every profile with whether its clients own what they create, as far as that can be read.
 fn read_owners(written: &Written) -> Vec<(String, bool)> {
-    let mut reader = Reader {
+    let mut reader = SettingsReader {
         written,
         mistakes: &mut Vec::new(),
         expressions: Expressions::default(),
     };
     let entries = std::iter::once(None).chain(written.profiles().iter().map(Some));
-    let owner = |entry: Option<&Entry>| {
+    let owner = |entry: Option<&FileEntry>| {
         let name = entry.map_or(profiles::DEFAULT, |entry| entry.name.as_str());
         let level = reader.guard(entry).level;
         let owns = reader.ownership(entry, name, level).is_some();
@@ -238,14 +238,14 @@ fn read_owners(written: &Written) -> Vec<(String, bool)> {
     entries.map(owner).collect()
 }
 
-pub(super) struct Reader<'a> {
+pub(super) struct SettingsReader<'a> {
     pub(super) written: &'a Written,
     pub(super) mistakes: &'a mut Vec<Mistake>,
     /// The expressions that the rules of all profiles share.
     pub(super) expressions: Expressions,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     /// Reads the whole configuration. All of it is read before the first wrong value ends the
     /// function, so that every mistake is noted.
     fn config<T: MakeTls>(&mut self) -> Option<Config<T>> {
@@ -345,7 +345,7 @@ impl<'a> Reader<'a> {
     /// wrong, which is then noted.
     pub(super) fn value<T>(
         &mut self,
-        entry: &Entry,
+        entry: &FileEntry,
         key: SettingName,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use super::Mistake;
-use super::file::{Client, Entry};
+use super::file::{Client, FileEntry};
 use super::keys::{CLIENT_KEYS, PROFILE_KEYS};
 use super::option::{Many, nearest};
 use super::written::Source;
@@ -82,10 +82,10 @@ fn spelling_of(name: &str) -> String {
 /// Adds the keys in the environment to the profiles of the file, and the profiles that are in the
 /// environment alone.
 pub(super) fn complete(
-    mut profiles: Vec<Entry>,
+    mut profiles: Vec<FileEntry>,
     env: &HashMap<String, OsString>,
     mistakes: &mut Vec<Mistake>,
-) -> Vec<Entry> {
+) -> Vec<FileEntry> {
     // An empty variable counts as unset.
     let mut variables: Vec<_> = env
         .iter()
@@ -130,11 +130,11 @@ pub(super) fn complete(
 
 /// Returns the profile whose name a variable spells; a new one if there is none.
 fn find_or_add_profile<'p>(
-    profiles: &'p mut Vec<Entry>,
+    profiles: &'p mut Vec<FileEntry>,
     spelt: &str,
     source: &Source,
-) -> Result<&'p mut Entry, Mistake> {
-    let meant = |entry: &Entry| spelling_of(&entry.name) == spelt;
+) -> Result<&'p mut FileEntry, Mistake> {
+    let meant = |entry: &FileEntry| spelling_of(&entry.name) == spelt;
     let mut found = profiles
         .iter()
         .enumerate()
@@ -149,7 +149,7 @@ fn find_or_add_profile<'p>(
         }
         (Some((at, _)), None) => at,
         (None, _) => {
-            profiles.push(Entry {
+            profiles.push(FileEntry {
                 name: name_of(spelt),
                 begins: source.clone(),
                 values: Vec::new(),
@@ -185,7 +185,7 @@ fn unknown_variable(variable: &str, rest: &str) -> Mistake {
 
 /// Takes the value of a variable for a key of a profile.
 fn set_key(
-    entry: &mut Entry,
+    entry: &mut FileEntry,
     key: &'static str,
     value: &str,
     source: &Source,

@@ -7,9 +7,9 @@ use cetusguard_policy::{Condition, Preset, Profile, Profiles, Selector, View};
 
 use super::Mistake;
 use super::clients::{self, Doors};
-use super::file::Entry;
+use super::file::FileEntry;
 use super::frontends::Named;
-use super::meant::{Reader, read_bool};
+use super::meant::{SettingsReader, read_bool};
 use super::name::SettingName;
 use super::option::nearest;
 use super::tls::MakeTls;
@@ -20,11 +20,11 @@ pub(super) const DEFAULT: &str = "default";
 
 /// A profile in the making.
 struct Draft<'f> {
-    entry: &'f Entry,
+    entry: &'f FileEntry,
     selectors: Vec<(Selector, Source)>,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Returns the profiles of the file, and the default profile that the options make.
     pub(super) fn profiles<T: MakeTls>(&mut self, frontends: &[Named<'_, T>]) -> Profiles {
         let entries = self.written.profiles();
@@ -78,7 +78,7 @@ impl Reader<'_> {
         Profiles::new(default, also, others)
     }
 
-    fn profile(&mut self, entry: Option<&Entry>, bare: bool) -> Profile {
+    fn profile(&mut self, entry: Option<&FileEntry>, bare: bool) -> Profile {
         let name = entry
             .map_or(DEFAULT, |entry| entry.name.as_str())
             .to_owned();
@@ -114,7 +114,7 @@ impl Reader<'_> {
     }
 
     /// Refuses presets whose clients would reach every object of the engine without targets.
-    fn refuse_presets_without_targets(&mut self, entry: Option<&Entry>, profile: &str) {
+    fn refuse_presets_without_targets(&mut self, entry: Option<&FileEntry>, profile: &str) {
         let named = entry.map_or_else(
             || self.written.all(setting!("presets")),
             |entry| entry.all(setting!("presets")),
@@ -179,7 +179,7 @@ impl Reader<'_> {
 
     /// Returns the rules of one profile, or of the options: built-in rules, then those of presets,
     /// then those written, then those of files. `bare` is the option's value for the built-in ones.
-    fn rules(&mut self, entry: Option<&Entry>, bare: bool) -> RuleSet {
+    fn rules(&mut self, entry: Option<&FileEntry>, bare: bool) -> RuleSet {
         let own =
             entry.and_then(|entry| self.value(entry, setting!("no-builtin-rules"), read_bool));
         let all =

@@ -1,18 +1,18 @@
 //! From `visible` and `own` to the objects that the clients of a profile see and own.
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::Level;
+use cetusguard_policy::guard::GuardLevel;
 use cetusguard_policy::{Ownership, Preset, Scope, ScopeCondition, SessionSource};
 
 use super::Mistake;
-use super::file::Entry;
+use super::file::FileEntry;
 use super::limits::read_target;
-use super::meant::{Reader, read_time};
+use super::meant::{SettingsReader, read_time};
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Returns the objects that exist for the clients of a profile: those of its entry, or those of
     /// the options.
-    pub(super) fn scope(&mut self, entry: Option<&Entry>, level: Level) -> Scope {
+    pub(super) fn scope(&mut self, entry: Option<&FileEntry>, level: GuardLevel) -> Scope {
         let own = entry
             .map(|entry| entry.all(setting!("visible")))
             .unwrap_or_default();
@@ -29,8 +29,8 @@ impl Reader<'_> {
                 .map(read_condition)
                 .collect::<Result<Vec<_>, _>>()
                 .and_then(|conditions| match level {
-                    Level::Privileged => Err(NEEDS_GUARD.to_owned()),
-                    Level::Baseline | Level::Restricted => Ok(conditions),
+                    GuardLevel::Privileged => Err(NEEDS_GUARD.to_owned()),
+                    GuardLevel::Baseline | GuardLevel::Restricted => Ok(conditions),
                 });
             match read {
                 // A profile takes the option back.
@@ -50,17 +50,17 @@ impl Reader<'_> {
     /// Returns the ownership of the objects that the clients of a profile create.
     pub(super) fn ownership(
         &mut self,
-        entry: Option<&Entry>,
+        entry: Option<&FileEntry>,
         profile: &str,
-        level: Level,
+        level: GuardLevel,
     ) -> Option<Ownership> {
         let read = |text: &str| match (read_ownership(text, profile)?, level) {
-            (Some(_), Level::Privileged) => Err(NEEDS_GUARD.to_owned()),
+            (Some(_), GuardLevel::Privileged) => Err(NEEDS_GUARD.to_owned()),
             (ownership, _) => Ok(ownership),
         };
         let is_written = entry.is_some_and(|entry| entry.one(setting!("own")).is_some())
             || self.written.one(setting!("own")).is_some();
-        let clients_create = level != Level::Privileged && self.presets_own(entry);
+        let clients_create = level != GuardLevel::Privileged && self.presets_own(entry);
         let default = || {
             clients_create.then(|| Ownership {
                 owner: profile.to_owned(),
@@ -76,7 +76,7 @@ impl Reader<'_> {
 
     /// Returns whether a profile has presets, and the clients of all of them need no other objects
     /// than those that they create.
-    fn presets_own(&self, entry: Option<&Entry>) -> bool {
+    fn presets_own(&self, entry: Option<&FileEntry>) -> bool {
         let named = entry.map_or_else(
             || self.written.all(setting!("presets")),
             |entry| entry.all(setting!("presets")),

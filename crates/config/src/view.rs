@@ -4,8 +4,8 @@ use cetusguard_policy::rule::{Effect, Rule, RuleSet};
 use cetusguard_policy::{Call, Preset, Profile, Redaction, Verdict, decide};
 
 use super::Mistake;
-use super::file::Entry;
-use super::meant::Reader;
+use super::file::FileEntry;
+use super::meant::SettingsReader;
 
 /// The calls by which a client writes back settings that it has read: a copy of a redacted
 /// container would run with the word `redacted` for its passwords.
@@ -16,9 +16,9 @@ const WRITING_BACK: &[(&str, &str)] = &[
     ("POST", "/services/x/update"),
 ];
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Returns the redaction of a profile: that of its entry, or of the option, or of its presets.
-    pub(super) fn redaction(&mut self, entry: Option<&Entry>, rules: &RuleSet) -> Redaction {
+    pub(super) fn redaction(&mut self, entry: Option<&FileEntry>, rules: &RuleSet) -> Redaction {
         let own = entry
             .map(|entry| entry.all(setting!("redact")))
             .unwrap_or_default();
@@ -48,7 +48,7 @@ impl Reader<'_> {
 
     /// Returns the redaction that all presets of a profile have in common. A preset without one is
     /// for a client that needs all values, and so is a profile whose clients write values back.
-    fn redaction_of_presets(&self, entry: Option<&Entry>, rules: &RuleSet) -> Redaction {
+    fn redaction_of_presets(&self, entry: Option<&FileEntry>, rules: &RuleSet) -> Redaction {
         let named = entry.map_or_else(
             || self.written.all(setting!("presets")),
             |entry| entry.all(setting!("presets")),

@@ -9,7 +9,7 @@ use clap::ArgMatches;
 
 use super::Mistake;
 use super::document::Spot;
-use super::file::{Entry, File};
+use super::file::{ConfigFile, FileEntry};
 use super::keys::{FRONTEND_KEYS, PROFILE_KEYS};
 use super::name::SettingName;
 use super::option::{Many, OPTIONS, Opt, nearest};
@@ -43,9 +43,9 @@ impl fmt::Display for Source {
 #[derive(Debug, Default)]
 pub struct Written {
     values: HashMap<&'static str, Vec<(String, Source)>>,
-    file: Option<File>,
+    file: Option<ConfigFile>,
     /// Those of the file, completed by the environment, and those of the environment alone.
-    profiles: Vec<Entry>,
+    profiles: Vec<FileEntry>,
 }
 
 impl Written {
@@ -74,7 +74,7 @@ impl Written {
         }
         let file = match first {
             Some(("config", (path, source))) => match super::read_text(path) {
-                Ok(text) => Some(File::read(path, &text, mistakes)),
+                Ok(text) => Some(ConfigFile::read(path, &text, mistakes)),
                 Err(why) => {
                     mistakes.push(Mistake::value(
                         source,
@@ -85,7 +85,9 @@ impl Written {
                     None
                 }
             },
-            Some((_, (text, source))) => Some(File::read(&source.to_string(), text, mistakes)),
+            Some((_, (text, source))) => {
+                Some(ConfigFile::read(&source.to_string(), text, mistakes))
+            }
             None => None,
         };
         let mut written = Self::beside(file, matches, env, mistakes);
@@ -96,7 +98,7 @@ impl Written {
     /// Reads flags and environment beside a file that was read already, whose own name is not among
     /// them.
     pub fn beside(
-        mut file: Option<File>,
+        mut file: Option<ConfigFile>,
         matches: &ArgMatches,
         env: &HashMap<String, OsString>,
         mistakes: &mut Vec<Mistake>,
@@ -147,12 +149,12 @@ impl Written {
     }
 
     /// Returns the configuration file, if there is one.
-    pub fn file(&self) -> Option<&File> {
+    pub fn file(&self) -> Option<&ConfigFile> {
         self.file.as_ref()
     }
 
     /// Returns every profile beside the default one.
-    pub fn profiles(&self) -> &[Entry] {
+    pub fn profiles(&self) -> &[FileEntry] {
         &self.profiles
     }
 
@@ -174,7 +176,7 @@ fn read(
     option: &Opt,
     matches: &ArgMatches,
     env: &HashMap<String, OsString>,
-    file: Option<&File>,
+    file: Option<&ConfigFile>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<(String, Source)> {
     if let Ok(Some(flags)) = matches.try_get_many::<String>(option.name) {
@@ -313,7 +315,7 @@ mod tests {
         let variable = option.env().next().expect("a variable");
         let env = HashMap::from([(variable, OsString::from(env))]);
         let mut mistakes = Vec::new();
-        let file = (!file.is_empty()).then(|| File::read("file", file, &mut mistakes));
+        let file = (!file.is_empty()).then(|| ConfigFile::read("file", file, &mut mistakes));
         let written = Written::beside(file, &matches, &env, &mut mistakes);
         let told: Vec<_> = mistakes.iter().map(Mistake::in_one_line).collect();
         if told.is_empty() {
@@ -406,7 +408,7 @@ mod tests {
             );
             let text = format!("profiles:\n  web:\n    {}: a,b\n", key.name);
             let mut mistakes = Vec::new();
-            let file = File::read("file", &text, &mut mistakes);
+            let file = ConfigFile::read("file", &text, &mut mistakes);
             let count = if option.many == Many::Texts { 1 } else { 2 };
             assert_eq!(
                 (

@@ -12,14 +12,14 @@ const DEPTH: usize = 16;
 
 /// A place in the file, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct YamlPlace {
     /// The line.
     pub line: usize,
     /// The column, in characters.
     pub column: usize,
 }
 
-impl From<&Marker> for Place {
+impl From<&Marker> for YamlPlace {
     fn from(marker: &Marker) -> Self {
         Self {
             line: marker.line().max(1),
@@ -28,7 +28,7 @@ impl From<&Marker> for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for YamlPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
     }
@@ -38,16 +38,16 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// The place where it starts.
-    pub at: Place,
+    pub at: YamlPlace,
     /// The value.
-    pub value: Value,
+    pub value: YamlValue,
     /// The value is a scalar without quotes, which YAML may take for a number or a truth value.
     pub is_plain: bool,
 }
 
 /// The kinds of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum YamlValue {
     /// Nothing behind the colon, `~` or `null`.
     Nothing,
     /// A scalar, and the line on which its text begins: the next one for a block (`|`).
@@ -55,21 +55,21 @@ pub enum Value {
     /// `- a`, `[a]`.
     List(Vec<Node>),
     /// `a: b`, `{a: b}`; keys in their order.
-    Map(Vec<(String, Place, Node)>),
+    Map(Vec<(String, YamlPlace, Node)>),
 }
 
 /// The reason why a file cannot be read, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// Where.
-    pub at: Place,
+    pub at: YamlPlace,
     /// The mistake.
     pub what: String,
     /// The correction.
     pub fix: &'static str,
 }
 
-/// Reads a file that holds one document. An empty one is [`Value::Nothing`].
+/// Reads a file that holds one document. An empty one is [`YamlValue::Nothing`].
 ///
 /// # Errors
 /// Returns the first mistake: text behind it may be read wrongly.
@@ -101,8 +101,8 @@ pub fn read(text: &str) -> Result<Node, Wrong> {
         }
     }
     Ok(root.unwrap_or(Node {
-        at: Place { line: 1, column: 1 },
-        value: Value::Nothing,
+        at: YamlPlace { line: 1, column: 1 },
+        value: YamlValue::Nothing,
         is_plain: false,
     }))
 }
@@ -113,7 +113,7 @@ fn read_node<'i>(
     events: &mut impl Iterator<Item = Result<(Event<'i>, Span), Wrong>>,
     depth: usize,
 ) -> Result<Node, Wrong> {
-    let at = Place::from(&span.start);
+    let at = YamlPlace::from(&span.start);
     let refuse = |what: &str, fix| {
         Err(Wrong {
             at,
@@ -156,10 +156,10 @@ fn read_node<'i>(
                 }
                 list.push(read_node(event, span, events, depth + 1)?);
             }
-            Value::List(list)
+            YamlValue::List(list)
         }
-        Event::MappingStart(..) => Value::Map(read_map(events, depth)?),
-        _ => Value::Nothing,
+        Event::MappingStart(..) => YamlValue::Map(read_map(events, depth)?),
+        _ => YamlValue::Nothing,
     };
     Ok(Node {
         at,
@@ -168,15 +168,17 @@ fn read_node<'i>(
     })
 }
 
-fn read_scalar(text: &str, style: ScalarStyle, at: Place) -> Value {
+fn read_scalar(text: &str, style: ScalarStyle, at: YamlPlace) -> YamlValue {
     match style {
-        ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Nothing,
+        ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => {
+            YamlValue::Nothing
+        }
         // A block starts behind its mark, blank lines included.
         ScalarStyle::Literal => {
             let blank = text.bytes().take_while(|byte| *byte == b'\n').count();
-            Value::Text(text.to_owned(), at.line - blank.min(at.line - 1))
+            YamlValue::Text(text.to_owned(), at.line - blank.min(at.line - 1))
         }
-        _ => Value::Text(text.to_owned(), at.line),
+        _ => YamlValue::Text(text.to_owned(), at.line),
     }
 }
 
@@ -184,14 +186,14 @@ fn read_scalar(text: &str, style: ScalarStyle, at: Place) -> Value {
 fn read_map<'i>(
     events: &mut impl Iterator<Item = Result<(Event<'i>, Span), Wrong>>,
     depth: usize,
-) -> Result<Vec<(String, Place, Node)>, Wrong> {
-    let mut map: Vec<(String, Place, Node)> = Vec::new();
+) -> Result<Vec<(String, YamlPlace, Node)>, Wrong> {
+    let mut map: Vec<(String, YamlPlace, Node)> = Vec::new();
     while let Some((event, span)) = events.next().transpose()? {
         if matches!(event, Event::MappingEnd) {
             break;
         }
         let key = read_node(event, span, events, depth + 1)?;
-        let Value::Text(name, _) = key.value else {
+        let YamlValue::Text(name, _) = key.value else {
             let what = "a key that is no text".to_owned();
             return Err(Wrong {
                 at: key.at,
@@ -221,15 +223,15 @@ mod tests {
 
     fn describe_node(node: &Node) -> String {
         match &node.value {
-            Value::Nothing => "-".to_owned(),
-            Value::Text(text, line) => format!("{text:?}@{line}"),
-            Value::List(list) => {
+            YamlValue::Nothing => "-".to_owned(),
+            YamlValue::Text(text, line) => format!("{text:?}@{line}"),
+            YamlValue::List(list) => {
                 format!(
                     "[{}]",
                     list.iter().map(describe_node).collect::<Vec<_>>().join(" ")
                 )
             }
-            Value::Map(map) => {
+            YamlValue::Map(map) => {
                 let pairs = map
                     .iter()
                     .map(|(key, at, node)| format!("{key}@{at}={}", describe_node(node)));

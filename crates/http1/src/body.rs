@@ -126,7 +126,7 @@ impl Body {
     fn is_checked(&self) -> bool {
         match &self.left {
             Remaining::Bytes(left) => *left == 0,
-            Remaining::Chunks(chunks) => chunks.state == State::Done,
+            Remaining::Chunks(chunks) => chunks.state == BodyState::Done,
             Remaining::Anything => false,
         }
     }
@@ -295,14 +295,14 @@ async fn in_time<T>(
 /// client sends, are garbage.
 #[derive(Debug, Default)]
 struct Chunks {
-    state: State,
+    state: BodyState,
     /// The rest of the chunk, or its size while that is being read.
     left: u64,
     digits: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum BodyState {
     #[default]
     Size,
     SizeLf,
@@ -324,15 +324,15 @@ impl Chunks {
     /// Returns the framing that is missing if no more content comes; `None` if content is missing.
     fn end(&self) -> Option<&'static [u8]> {
         let passed = match self.state {
-            State::DataCr => 0,
-            State::DataLf => 1,
-            State::Size if self.digits == 0 => 2,
-            State::Size if self.left == 0 => 3,
-            State::SizeLf if self.left == 0 => 4,
-            State::EndCr => 5,
-            State::EndLf => 6,
-            State::Done => 7,
-            State::Size | State::SizeLf | State::Data => return None,
+            BodyState::DataCr => 0,
+            BodyState::DataLf => 1,
+            BodyState::Size if self.digits == 0 => 2,
+            BodyState::Size if self.left == 0 => 3,
+            BodyState::SizeLf if self.left == 0 => 4,
+            BodyState::EndCr => 5,
+            BodyState::EndLf => 6,
+            BodyState::Done => 7,
+            BodyState::Size | BodyState::SizeLf | BodyState::Data => return None,
         };
         Some(&END[passed..])
     }
@@ -341,8 +341,8 @@ impl Chunks {
     /// earlier. `data` receives their content.
     fn walk(&mut self, bytes: &[u8], data: &mut impl FnMut(&[u8])) -> Result<usize, Garbage> {
         let mut at = 0;
-        while at < bytes.len() && self.state != State::Done {
-            if self.state == State::Data {
+        while at < bytes.len() && self.state != BodyState::Done {
+            if self.state == BodyState::Data {
                 let taken = usize::try_from(self.left)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len() - at);
@@ -350,7 +350,7 @@ impl Chunks {
                 data(&bytes[at..at + taken]);
                 at += taken;
                 if self.left == 0 {
-                    self.state = State::DataCr;
+                    self.state = BodyState::DataCr;
                 }
                 continue;
             }
@@ -360,27 +360,27 @@ impl Chunks {
         Ok(at)
     }
 
-    fn step(&mut self, byte: u8) -> Result<State, Garbage> {
+    fn step(&mut self, byte: u8) -> Result<BodyState, Garbage> {
         match (self.state, byte) {
             // Fifteen digits are the most that cannot overflow anywhere.
-            (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.digits < 15 => {
+            (BodyState::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.digits < 15 => {
                 self.left = self.left << 4 | u64::from((byte as char).to_digit(16).unwrap_or(0));
                 self.digits += 1;
-                Ok(State::Size)
+                Ok(BodyState::Size)
             }
-            (State::Size, b'\r') if self.digits > 0 => Ok(State::SizeLf),
-            (State::SizeLf, b'\n') => {
+            (BodyState::Size, b'\r') if self.digits > 0 => Ok(BodyState::SizeLf),
+            (BodyState::SizeLf, b'\n') => {
                 self.digits = 0;
                 Ok(if self.left == 0 {
-                    State::EndCr
+                    BodyState::EndCr
                 } else {
-                    State::Data
+                    BodyState::Data
                 })
             }
-            (State::DataCr, b'\r') => Ok(State::DataLf),
-            (State::DataLf, b'\n') => Ok(State::Size),
-            (State::EndCr, b'\r') => Ok(State::EndLf),
-            (State::EndLf, b'\n') => Ok(State::Done),
+            (BodyState::DataCr, b'\r') => Ok(BodyState::DataLf),
+            (BodyState::DataLf, b'\n') => Ok(BodyState::Size),
+            (BodyState::EndCr, b'\r') => Ok(BodyState::EndLf),
+            (BodyState::EndLf, b'\n') => Ok(BodyState::Done),
             _ => Err(Garbage),
         }
     }
@@ -396,7 +396,7 @@ mod tests {
         for piece in text.as_bytes().chunks(step) {
             taken += chunks.walk(piece, &mut |_| {}).map_err(|_| ())?;
         }
-        if chunks.state == State::Done {
+        if chunks.state == BodyState::Done {
             Ok(taken)
         } else {
             Err(())

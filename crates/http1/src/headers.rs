@@ -87,11 +87,11 @@ impl Known {
 #[derive(Debug)]
 pub struct Headers {
     raw: Bytes,
-    fields: Vec<Field>,
+    fields: Vec<HeaderField>,
 }
 
 #[derive(Debug)]
-struct Field {
+struct HeaderField {
     known: Known,
     name: Range<u32>,
     value: Range<u32>,
@@ -100,7 +100,7 @@ struct Field {
 impl Headers {
     /// The headers that were found in a head.
     pub(super) fn new(raw: Bytes, parsed: &[httparse::Header<'_>]) -> Self {
-        let field = |header: &httparse::Header<'_>| Field {
+        let field = |header: &httparse::Header<'_>| HeaderField {
             known: Known::of(header.name.as_bytes()),
             name: short(place(&raw, header.name.as_bytes())),
             value: short(place(&raw, header.value)),

@@ -32,12 +32,12 @@ pub(crate) struct UnixReader(Arc<AsyncFd<UnixStream>>);
 #[derive(Debug)]
 pub struct UnixWriter {
     socket: Arc<AsyncFd<UnixStream>>,
-    watch: Watch,
+    watch: WriteWatch,
 }
 
 /// The state of a write that may have to wait.
 #[derive(Debug)]
-enum Watch {
+enum WriteWatch {
     /// No write has to wait.
     Idle,
     /// A duplicate of the descriptor is watched for writing.
@@ -59,7 +59,7 @@ pub(super) fn split(stream: UnixStream) -> io::Result<(UnixReader, UnixWriter)> 
         UnixReader(Arc::clone(&socket)),
         UnixWriter {
             socket,
-            watch: Watch::Idle,
+            watch: WriteWatch::Idle,
         },
     ))
 }
@@ -119,7 +119,7 @@ impl AsyncRead for UnixReader {
 impl UnixWriter {
     /// Stops watching for writing.
     pub(super) fn release_memory(&mut self) {
-        self.watch = Watch::Idle;
+        self.watch = WriteWatch::Idle;
     }
 
     /// Returns the readiness that the event loop knows of, without waiting.
@@ -127,11 +127,11 @@ impl UnixWriter {
         readiness(&self.socket, interest)
     }
 
-    fn begin_watch(&self) -> Watch {
+    fn begin_watch(&self) -> WriteWatch {
         let duplicate = self.socket.get_ref().as_fd().try_clone_to_owned();
         match duplicate.and_then(|duplicate| register(duplicate, Interest::WRITABLE)) {
-            Ok(watch) => Watch::Writable(watch),
-            Err(_) => Watch::Retry(Box::pin(sleep(RETRY_AFTER))),
+            Ok(watch) => WriteWatch::Writable(watch),
+            Err(_) => WriteWatch::Retry(Box::pin(sleep(RETRY_AFTER))),
         }
     }
 
@@ -145,13 +145,13 @@ impl UnixWriter {
     ) -> Poll<io::Result<usize>> {
         loop {
             let watch = match &mut self.watch {
-                Watch::Writable(watch) => watch,
-                Watch::Retry(pause) => {
+                WriteWatch::Writable(watch) => watch,
+                WriteWatch::Retry(pause) => {
                     ready!(pause.as_mut().poll(cx));
-                    self.watch = Watch::Idle;
+                    self.watch = WriteWatch::Idle;
                     continue;
                 }
-                Watch::Idle => match write(self.socket.get_ref()) {
+                WriteWatch::Idle => match write(self.socket.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.watch = self.begin_watch();
                         continue;
@@ -245,7 +245,7 @@ mod tests {
         run(async {
             let ((_reader, mut writer), (mut peer, _end)) = pair();
             writer.write_all(b"small").await.expect("room");
-            assert!(matches!(writer.watch, Watch::Idle), "there was room");
+            assert!(matches!(writer.watch, WriteWatch::Idle), "there was room");
             let large: Vec<u8> = (0..4 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
             let mut received = Vec::new();
             let receive = async {
@@ -258,12 +258,12 @@ mod tests {
             let (sent, ()) = tokio::join!(writer.write_all(&large), receive);
             sent.expect("written");
             assert!(
-                matches!(writer.watch, Watch::Writable(_)),
+                matches!(writer.watch, WriteWatch::Writable(_)),
                 "there was no room for all of it"
             );
             assert!(received.starts_with(b"small") && received[5..] == large);
             writer.release_memory();
-            assert!(matches!(writer.watch, Watch::Idle));
+            assert!(matches!(writer.watch, WriteWatch::Idle));
         });
     }
 
@@ -273,7 +273,7 @@ mod tests {
             let ((_reader, mut writer), (mut peer, _end)) = pair();
             let large = vec![7; 1 << 20];
             // As if no duplicate could be made: the first write has already found no room.
-            writer.watch = Watch::Retry(Box::pin(sleep(RETRY_AFTER)));
+            writer.watch = WriteWatch::Retry(Box::pin(sleep(RETRY_AFTER)));
             let mut received = vec![0; large.len()];
             let (sent, read) =
                 tokio::join!(writer.write_all(&large), peer.read_exact(&mut received));

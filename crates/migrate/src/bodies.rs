@@ -7,19 +7,19 @@ use std::collections::BTreeSet;
 
 use cetusguard_policy::endpoint::EndpointId::{self, *};
 
-use super::note::{Kind, Note};
+use super::note::{Note, NoteKind};
 use super::plan::{Plan, Rights};
-use super::sockguard::Written;
+use super::sockguard::SockguardSettings;
 
 /// A block of `request_body`, with the limits in it that the guard does not have.
 struct Block {
     name: &'static str,
     endpoints: &'static [EndpointId],
-    limits: &'static [Limit],
+    limits: &'static [BodyLimit],
 }
 
 /// A limit, by its key.
-enum Limit {
+enum BodyLimit {
     /// Refuses something unless the key is true.
     Unless(&'static str),
     /// Refuses everything but the entries of the key, unless the second key is true.
@@ -28,7 +28,7 @@ enum Limit {
     If(&'static str),
 }
 
-use Limit::{If, Listed, Unless};
+use BodyLimit::{If, Listed, Unless};
 
 const BLOCKS: &[Block] = &[
     Block {
@@ -274,7 +274,7 @@ const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
 
 /// Adds the exceptions that the settings come to, and notes the limits that the guard does not have
 /// and the permissions that it does not give.
-pub(super) fn carry_over(written: &Written<'_>, rights: &mut Rights, plan: &mut Plan) {
+pub(super) fn carry_over(written: &SockguardSettings<'_>, rights: &mut Rights, plan: &mut Plan) {
     for (block, key, exception, tail) in EXCEPTIONS {
         let key = format!("request_body.{block}.{key}");
         if exception.ends_with('=') {
@@ -309,13 +309,13 @@ fn note_wider_exceptions(rights: &Rights, open: &BTreeSet<EndpointId>, plan: &mu
     );
     plan.notes.push(Note {
         endpoints,
-        ..Note::new(Kind::Lost, what)
+        ..Note::new(NoteKind::Lost, what)
     });
 }
 
 fn note_lost_limits(
     block: &Block,
-    written: &Written<'_>,
+    written: &SockguardSettings<'_>,
     open: &BTreeSet<EndpointId>,
     plan: &mut Plan,
 ) {
@@ -349,12 +349,12 @@ fn note_lost_limits(
     );
     plan.notes.push(Note {
         endpoints: open,
-        ..Note::new(Kind::Lost, what)
+        ..Note::new(NoteKind::Lost, what)
     });
 }
 
 /// Notes the keys of `request_body` that the tables above do not have.
-fn note_other_keys(written: &Written<'_>, plan: &mut Plan) {
+fn note_other_keys(written: &SockguardSettings<'_>, plan: &mut Plan) {
     let body = written.node("request_body");
     let (mut lost, mut missing) = (Vec::new(), Vec::new());
     for (block, options) in body.into_iter().flat_map(|body| body.pairs()) {
@@ -394,6 +394,6 @@ fn note_other_keys(written: &Written<'_>, plan: &mut Plan) {
             guard-allow (docs/guard.md)",
             missing.join(", ")
         );
-        plan.note(Kind::Missing, what);
+        plan.note(NoteKind::Missing, what);
     }
 }

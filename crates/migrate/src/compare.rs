@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use cetusguard_policy::endpoint::{Endpoint, EndpointId, Power};
-use cetusguard_policy::guard::{Exception, Guard, Level};
+use cetusguard_policy::guard::{Exception, Guard, GuardLevel};
 use cetusguard_policy::rule::{Rule, RuleSet, parse};
 use cetusguard_policy::{
-    Call, DenialKind, Ground, Limits, Method, Mode, Profile, Verdict, decide, survey,
+    Call, ClientLimits, DenialKind, Ground, Method, Mode, Profile, Verdict, decide, survey,
 };
 
-use super::note::{Kind, Note};
-use super::plan::{Peer, Plan, Rights};
+use super::note::{Note, NoteKind};
+use super::plan::{PeerDecisions, Plan, Rights};
 
 /// A call of an endpoint, as clients make it.
 #[derive(Clone)]
-struct Sample {
+struct SampleCall {
     endpoint: &'static Endpoint,
     method: Method,
     path: String,
@@ -27,7 +27,7 @@ const NAMES: [&str; 2] = ["some-name", "0123456789ab"];
 
 /// Calls of every endpoint: with a version and without, for two objects, and with HEAD where GET is
 /// served.
-static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
+static SAMPLES: LazyLock<Vec<SampleCall>> = LazyLock::new(|| {
     let endpoints = Endpoint::all().filter(|endpoint| endpoint.shape != "/{path*}");
     let samples = endpoints.flat_map(|endpoint| {
         let versions: &[&str] = if endpoint.is_libpod() {
@@ -45,7 +45,7 @@ static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
             vec![endpoint.method]
         };
         paths.into_iter().flat_map(move |path| {
-            methods.clone().into_iter().map(move |method| Sample {
+            methods.clone().into_iter().map(move |method| SampleCall {
                 endpoint,
                 method,
                 path: path.clone(),
@@ -67,7 +67,7 @@ fn endpoint_path(endpoint: &Endpoint, name: &str) -> String {
 }
 
 /// The decision of the new rules about a sample.
-enum Judged {
+enum JudgedSample {
     /// A permission: the text of the rule that gives it. The guard may still judge the body.
     Allowed { rule: String, is_judged: bool },
     /// A refusal: the word for its reason, and the rule that would allow the call.
@@ -127,8 +127,9 @@ impl Rights {
     /// Returns the endpoints of which some call passes the rules.
     pub(super) fn open_endpoints(&self) -> BTreeSet<EndpointId> {
         let profile = self.profile();
-        let passes =
-            |sample: &&Sample| matches!(sample.judge(&profile), Some(Judged::Allowed { .. }));
+        let passes = |sample: &&SampleCall| {
+            matches!(sample.judge(&profile), Some(JudgedSample::Allowed { .. }))
+        };
         let open = SAMPLES.iter().filter(passes);
         open.map(|sample| sample.endpoint.id).collect()
     }
@@ -146,7 +147,7 @@ impl Rights {
             };
             let from = if from.is_empty() { "a rule" } else { from };
             notes.push(Note::new(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!("{from}: {rule:?} is no rule here, and left out: {why}"),
             ));
             false
@@ -159,7 +160,7 @@ impl Rights {
         let profile = self.profile();
         let mut too_wide: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for sample in SAMPLES.iter() {
-            if let Some(Judged::Allowed { rule, .. }) = sample.judge(&profile)
+            if let Some(JudgedSample::Allowed { rule, .. }) = sample.judge(&profile)
                 && !self.peer.allows(sample.method, &sample.path)
             {
                 too_wide.entry(rule).or_default();
@@ -169,7 +170,7 @@ impl Rights {
             return;
         }
         for sample in SAMPLES.iter() {
-            let Some(Judged::Allowed { rule, .. }) = sample.judge(&profile) else {
+            let Some(JudgedSample::Allowed { rule, .. }) = sample.judge(&profile) else {
                 continue;
             };
             if let Some(lines) = too_wide.get_mut(&rule)
@@ -204,7 +205,7 @@ impl Rights {
                 .filter(|from| !from.is_empty())
                 .unwrap_or_else(|| format!("{:?}", idle.text()));
             notes.push(Note::new(
-                Kind::Different,
+                NoteKind::Different,
                 format!("{from} opened no endpoint of a known engine: left out"),
             ));
             self.rules.retain(|(known, _)| known != idle.text());
@@ -219,8 +220,8 @@ impl Rights {
 
     fn note_differences(&mut self, is_podman: bool, notes: &mut Vec<Note>) {
         let profile = self.profile();
-        let mut refused: BTreeMap<(DenialKind, Power), Group> = BTreeMap::new();
-        let mut judged = Group::default();
+        let mut refused: BTreeMap<(DenialKind, Power), EndpointGroup> = BTreeMap::new();
+        let mut judged = EndpointGroup::default();
         let served = SAMPLES
             .iter()
             .filter(|sample| is_podman || !sample.endpoint.is_libpod());
@@ -228,13 +229,13 @@ impl Rights {
             // A refused HEAD says nothing new where GET is refused.
             let is_twin = sample.method == Method::Head && sample.endpoint.method == Method::Get;
             match sample.judge(&profile) {
-                Some(Judged::Refused { kind, rule_to_add }) => {
+                Some(JudgedSample::Refused { kind, rule_to_add }) => {
                     let group = refused.entry((kind, sample.endpoint.power)).or_default();
                     group.is_of_older |= !self.peer.allows(sample.method, &sample.path);
                     group.endpoints.insert(sample.endpoint.id);
                     group.rules.extend(rule_to_add.filter(|_| !is_twin));
                 }
-                Some(Judged::Allowed {
+                Some(JudgedSample::Allowed {
                     is_judged: true, ..
                 }) => {
                     judged.endpoints.insert(sample.endpoint.id);
@@ -274,7 +275,7 @@ impl Rights {
         profile_of(
             rules,
             Guard {
-                level: Level::Baseline,
+                level: GuardLevel::Baseline,
                 allow,
                 ..Guard::default()
             },
@@ -287,7 +288,7 @@ pub(super) fn profile_of(rules: Vec<Rule>, guard: Guard) -> Profile {
     Profile {
         name: String::new(),
         rules: RuleSet::new(rules).with_exact_methods(),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::new(guard),
         targets: Arc::default(),
         mode: Mode::Enforce,
@@ -307,12 +308,12 @@ pub(super) fn is_matched(profile: &Profile, method: Method, path: &str) -> bool 
     }
 }
 
-impl Sample {
+impl SampleCall {
     fn call(&self) -> Option<Call> {
         Call::from_path(self.method, &self.path).ok()
     }
 
-    fn judge(&self, profile: &Profile) -> Option<Judged> {
+    fn judge(&self, profile: &Profile) -> Option<JudgedSample> {
         // Docker has no such call, or another endpoint takes it.
         let call = self.call().filter(|call| {
             call.endpoint()
@@ -323,12 +324,12 @@ impl Sample {
                 let Ground::Rule(rule) = permit.ground() else {
                     return None;
                 };
-                Judged::Allowed {
+                JudgedSample::Allowed {
                     rule: rule.text().to_owned(),
                     is_judged: permit.is_judged(),
                 }
             }
-            Verdict::Deny(denial) => Judged::Refused {
+            Verdict::Deny(denial) => JudgedSample::Refused {
                 kind: denial.reason.kind(),
                 rule_to_add: denial.rule_to_add(),
             },
@@ -337,7 +338,7 @@ impl Sample {
 
     /// Returns whether the peer refuses the same endpoint for another object or with another
     /// version: a rule for it would allow these too.
-    fn is_refused_by_some_twin(&self, peer: &Peer) -> bool {
+    fn is_refused_by_some_twin(&self, peer: &PeerDecisions) -> bool {
         let twins = SAMPLES
             .iter()
             .filter(|twin| twin.endpoint.id == self.endpoint.id && twin.method == self.method);
@@ -349,16 +350,16 @@ impl Sample {
 
 /// Endpoints with the same answer.
 #[derive(Default)]
-struct Group {
+struct EndpointGroup {
     endpoints: BTreeSet<EndpointId>,
     rules: BTreeSet<String>,
     is_of_older: bool,
 }
 
-impl Group {
+impl EndpointGroup {
     fn note(&self, what: String) -> Note {
         Note {
-            kind: Kind::Stricter,
+            kind: NoteKind::Stricter,
             what,
             endpoints: self.endpoints.iter().copied().collect(),
         }

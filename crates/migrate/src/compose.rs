@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::container::Container;
+use super::container::ComposeService;
 use super::mount;
-use super::note::{Kind, Note};
+use super::note::{Note, NoteKind};
 use super::project::Project;
 use super::words;
-use super::yaml::Value;
+use super::yaml::ComposeValue;
 
 /// A compose file, ready to be written.
 #[derive(Debug)]
@@ -17,16 +17,20 @@ pub(super) struct Compose {
     /// The name of the project, if the file is to have it.
     pub(super) name: Option<String>,
     /// The services and the other sections, in the order of the file.
-    pub(super) sections: Vec<(&'static str, Vec<(String, Value)>)>,
+    pub(super) sections: Vec<(&'static str, Vec<(String, ComposeValue)>)>,
     /// Notes on parts of the file.
     pub(super) notes: Vec<Note>,
 }
 
 impl Compose {
     /// Puts the file together. With `out`, it is to lie in that folder.
-    pub(super) fn new(containers: &[Container], project: &Project, out: Option<&Path>) -> Self {
-        let service = |container: &Container| {
-            let keys = Value::Map(container.keys.clone());
+    pub(super) fn new(
+        containers: &[ComposeService],
+        project: &Project,
+        out: Option<&Path>,
+    ) -> Self {
+        let service = |container: &ComposeService| {
+            let keys = ComposeValue::Map(container.keys.clone());
             (container.name.clone(), keys)
         };
         let mut compose = Self {
@@ -69,8 +73,9 @@ impl Compose {
             if definition.is_none() && name != "default" && !new.contains(&name.as_str()) {
                 undefined.push(name.clone());
             }
-            let definition =
-                definition.map_or(Value::Null, |value| moved_definition(value, project, out));
+            let definition = definition.map_or(ComposeValue::Null, |value| {
+                moved_definition(value, project, out)
+            });
             pairs.push((name, definition));
         }
         if !undefined.is_empty() {
@@ -79,7 +84,7 @@ impl Compose {
                 write external: true below each that exists already",
                 undefined.join(", ")
             );
-            self.notes.push(Note::new(Kind::Missing, what));
+            self.notes.push(Note::new(NoteKind::Missing, what));
         }
         self.sections.push((section, pairs));
     }
@@ -105,7 +110,7 @@ impl Compose {
                 it sets them: write them there, or run migrate again with --env-file FILE",
                 unknown.join(", ")
             );
-            self.notes.push(Note::new(Kind::Missing, what));
+            self.notes.push(Note::new(NoteKind::Missing, what));
         }
         all.retain(|name| !unknown.contains(name));
         all.sort_unstable();
@@ -115,13 +120,13 @@ impl Compose {
                 "compose.yaml has defaults for {}, which hold unless .env beside it sets others",
                 all.join(", ")
             );
-            self.notes.push(Note::new(Kind::Hint, what));
+            self.notes.push(Note::new(NoteKind::Hint, what));
         }
     }
 }
 
 /// Returns the names that a service uses of a section of the compose file.
-fn used_names(container: &Container, section: &str) -> Vec<String> {
+fn used_names(container: &ComposeService, section: &str) -> Vec<String> {
     let Some((_, value)) = container.keys.iter().find(|(key, _)| key == section) else {
         return Vec::new();
     };
@@ -131,25 +136,28 @@ fn used_names(container: &Container, section: &str) -> Vec<String> {
             .filter_map(|mount| mount.volume().map(str::to_owned))
             .collect();
     }
-    if matches!(value, Value::Map(_)) {
+    if matches!(value, ComposeValue::Map(_)) {
         return value.names().into_iter().map(str::to_owned).collect();
     }
-    let name = |item: &Value| item.get("source").unwrap_or(item).plain().to_owned();
+    let name = |item: &ComposeValue| item.get("source").unwrap_or(item).plain().to_owned();
     value.items().iter().map(name).collect()
 }
 
 /// Returns a definition whose files are found from another folder.
-fn moved_definition(value: &Value, project: &Project, out: Option<&Path>) -> Value {
-    let Value::Map(pairs) = value else {
+fn moved_definition(value: &ComposeValue, project: &Project, out: Option<&Path>) -> ComposeValue {
+    let ComposeValue::Map(pairs) = value else {
         return value.clone();
     };
-    let is_file =
-        |key: &str, value: &Value| key == "file" && value.plain().starts_with('.') && out.is_some();
+    let is_file = |key: &str, value: &ComposeValue| {
+        key == "file" && value.plain().starts_with('.') && out.is_some()
+    };
     let pairs = pairs
         .iter()
         .map(|(key, value)| match project.path(value.plain()) {
-            Some(path) if is_file(key, value) => (key.clone(), Value::text(path.to_string_lossy())),
+            Some(path) if is_file(key, value) => {
+                (key.clone(), ComposeValue::text(path.to_string_lossy()))
+            }
             _ => (key.clone(), value.clone()),
         });
-    Value::Map(pairs.collect())
+    ComposeValue::Map(pairs.collect())
 }

@@ -4,19 +4,19 @@
 use std::path::Path;
 
 use super::mount::{Mount, is_within};
-use super::note::Kind;
+use super::note::NoteKind;
 use super::plan::Plan;
-use super::settings::Settings;
-use super::yaml::Value;
+use super::settings::PeerSettings;
+use super::yaml::ComposeValue;
 
 /// The name of the image that is built from Cetusguard's repository.
 pub(super) const IMAGE: &str = concat!("localhost/cetusguard:", env!("CARGO_PKG_VERSION"));
 
 /// A service of the compose file.
 #[derive(Debug)]
-pub(super) struct Container {
+pub(super) struct ComposeService {
     pub(super) name: String,
-    pub(super) keys: Vec<(String, Value)>,
+    pub(super) keys: Vec<(String, ComposeValue)>,
     /// Volumes that the old service did not have.
     pub(super) new_volumes: Vec<String>,
 }
@@ -58,23 +58,25 @@ const OF_A_DISTRIBUTION: &[&str] = &["/etc/localtime", "/etc/timezone"];
 /// Builds the service. `config` is the folder of the configuration beside the compose file; `out`
 /// where that will lie, unless it is to take the place of the old one.
 pub(super) fn build_service(
-    settings: &Settings,
+    settings: &PeerSettings,
     config: &str,
     out: Option<&Path>,
     plan: &mut Plan,
-) -> Container {
+) -> ComposeService {
     let name = settings
         .service
         .clone()
         .unwrap_or_else(|| "cetusguard".to_owned());
     let (volumes, new_volumes) = split_volumes(settings, out, plan);
     let folder = config_folder(settings);
-    let text = |text: &str| Value::text(text);
-    let switch = |text: &str| Value::Scalar {
+    let text = |text: &str| ComposeValue::text(text);
+    let switch = |text: &str| ComposeValue::Scalar {
         text: text.to_owned(),
         is_quoted: false,
     };
-    let list = |items: &[&str]| Value::List(items.iter().map(|item| Value::text(*item)).collect());
+    let list = |items: &[&str]| {
+        ComposeValue::List(items.iter().map(|item| ComposeValue::text(*item)).collect())
+    };
     let mut keys = vec![
         ("image".to_owned(), text(IMAGE)),
         ("read_only".to_owned(), switch("true")),
@@ -96,7 +98,7 @@ pub(super) fn build_service(
     let own = text(&format!("./{config}:{folder}:ro"));
     keys.push((
         "volumes".to_owned(),
-        Value::List(std::iter::once(own).chain(volumes).collect()),
+        ComposeValue::List(std::iter::once(own).chain(volumes).collect()),
     ));
     keys.extend(kept_keys(settings, out, plan));
     if !keys.iter().any(|(key, _)| key == "restart") {
@@ -109,9 +111,9 @@ pub(super) fn build_service(
         .collect();
     keys.push((
         "healthcheck".to_owned(),
-        Value::Map(vec![("test".to_owned(), list(&test))]),
+        ComposeValue::Map(vec![("test".to_owned(), list(&test))]),
     ));
-    Container {
+    ComposeService {
         name,
         keys,
         new_volumes,
@@ -120,17 +122,23 @@ pub(super) fn build_service(
 
 /// Returns the variables of the service. The image has an address of its own, which the empty
 /// variable takes back: the file says where to listen.
-fn environment(folder: &str) -> Value {
+fn environment(folder: &str) -> ComposeValue {
     let file = format!("{folder}/cetusguard.yaml");
-    Value::Map(vec![
-        ("CETUSGUARD_CONFIG".to_owned(), Value::text(file)),
-        ("CETUSGUARD_FRONTEND_ADDR".to_owned(), Value::text("")),
+    ComposeValue::Map(vec![
+        ("CETUSGUARD_CONFIG".to_owned(), ComposeValue::text(file)),
+        (
+            "CETUSGUARD_FRONTEND_ADDR".to_owned(),
+            ComposeValue::text(""),
+        ),
     ])
 }
 
 /// Returns the user of the old container: that of the service, or that of the image.
-fn user(settings: &Settings, plan: &Plan) -> Option<String> {
-    let of_service = settings.key("user").map(Value::plain).map(str::to_owned);
+fn user(settings: &PeerSettings, plan: &Plan) -> Option<String> {
+    let of_service = settings
+        .key("user")
+        .map(ComposeValue::plain)
+        .map(str::to_owned);
     let of_image = plan.user.filter(|_| !settings.keys.is_empty());
     of_service.or_else(|| of_image.map(str::to_owned))
 }
@@ -147,17 +155,17 @@ fn needs_ownership(plan: &Plan, user: Option<&str>) -> bool {
 }
 
 /// Returns the limit of memory, unless `deploy` has one: Compose refuses two limits that differ.
-fn memory_limit(settings: &Settings) -> Option<Value> {
+fn memory_limit(settings: &PeerSettings) -> Option<ComposeValue> {
     let path = ["resources", "limits", "memory"];
     let of_deploy = settings
         .key("deploy")
         .and_then(|deploy| path.iter().try_fold(deploy, |value, key| value.get(key)));
     let own = settings.key("mem_limit").cloned();
-    own.or_else(|| of_deploy.is_none().then(|| Value::text("64M")))
+    own.or_else(|| of_deploy.is_none().then(|| ComposeValue::text("64M")))
 }
 
 /// Returns a folder of the container that nothing else is mounted at.
-fn config_folder(settings: &Settings) -> &'static str {
+fn config_folder(settings: &PeerSettings) -> &'static str {
     let is_free = |folder: &&&str| {
         !settings
             .mounts
@@ -171,24 +179,28 @@ fn config_folder(settings: &Settings) -> &'static str {
         .unwrap_or("/etc/cetusguard.d")
 }
 
-fn security_options(settings: &Settings) -> Value {
+fn security_options(settings: &PeerSettings) -> ComposeValue {
     let theirs = settings
         .key("security_opt")
-        .map(Value::items)
+        .map(ComposeValue::items)
         .unwrap_or_default();
     let others = theirs
         .iter()
         .filter(|item| !item.plain().starts_with("no-new-privileges"))
         .cloned();
-    Value::List(
-        std::iter::once(Value::text("no-new-privileges:true"))
+    ComposeValue::List(
+        std::iter::once(ComposeValue::text("no-new-privileges:true"))
             .chain(others)
             .collect(),
     )
 }
 
 /// Returns the keys that stay as they were.
-fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(String, Value)> {
+fn kept_keys(
+    settings: &PeerSettings,
+    out: Option<&Path>,
+    plan: &mut Plan,
+) -> Vec<(String, ComposeValue)> {
     let mut left_out = Vec::new();
     let mut kept = Vec::new();
     for (key, value) in &settings.keys {
@@ -200,7 +212,7 @@ fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(S
                 left_out.push(key.to_owned())
             }
             "configs" => {
-                let target = |item: &Value| {
+                let target = |item: &ComposeValue| {
                     item.get("target").map_or_else(
                         || format!("/{}", item.plain()),
                         |target| target.plain().to_owned(),
@@ -214,7 +226,7 @@ fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(S
                 });
                 let needed: Vec<_> = needed.cloned().collect();
                 if !needed.is_empty() {
-                    kept.push((key.clone(), Value::List(needed)));
+                    kept.push((key.clone(), ComposeValue::List(needed)));
                 }
             }
             _ => kept.push((key.clone(), value.clone())),
@@ -222,7 +234,7 @@ fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(S
     }
     if settings.key("entrypoint").is_some() {
         plan.note(
-            Kind::Missing,
+            NoteKind::Missing,
             "its entrypoint is left out, and with it the steps before the start of the proxy",
         );
     }
@@ -236,7 +248,7 @@ fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(S
             "left out, since this service works without: {}{selinux}",
             left_out.join(", ")
         );
-        plan.note(Kind::Different, what);
+        plan.note(NoteKind::Different, what);
     }
     kept
 }
@@ -244,10 +256,10 @@ fn kept_keys(settings: &Settings, out: Option<&Path>, plan: &mut Plan) -> Vec<(S
 /// Returns the mounts that stay, with the engine's socket and a place for each of the proxy's own,
 /// and the names of the volumes that are new.
 fn split_volumes(
-    settings: &Settings,
+    settings: &PeerSettings,
     out: Option<&Path>,
     plan: &mut Plan,
-) -> (Vec<Value>, Vec<String>) {
+) -> (Vec<ComposeValue>, Vec<String>) {
     let is_remote = !plan.backend.starts_with("unix://");
     let is_unneeded = |mount: &&Mount| {
         let is_its_own = plan
@@ -268,14 +280,14 @@ fn split_volumes(
             Some(path) => plan.backend = format!("unix://{path}"),
             None => {
                 let path = escape_dollars(&socket);
-                volumes.push(Value::text(format!("{path}:{path}:ro")));
+                volumes.push(ComposeValue::text(format!("{path}:{path}:ro")));
             }
         }
     }
     let new = place_sockets(&stay, settings, plan);
     volumes.extend(
         new.iter()
-            .map(|(name, folder)| Value::text(format!("{name}:{folder}"))),
+            .map(|(name, folder)| ComposeValue::text(format!("{name}:{folder}"))),
     );
     (volumes, new.into_iter().map(|(name, _)| name).collect())
 }
@@ -291,13 +303,17 @@ fn note_left_out(mounts: &[&Mount], plan: &mut Plan) {
             "the volumes {} are left out, since Cetusguard does not read them",
             names.join(", ")
         );
-        plan.note(Kind::Different, what);
+        plan.note(NoteKind::Different, what);
     }
 }
 
 /// Places the sockets of frontends into mounted folders. Returns a new volume, by its name and its
 /// folder, for each socket that has none.
-fn place_sockets(mounts: &[&Mount], settings: &Settings, plan: &mut Plan) -> Vec<(String, String)> {
+fn place_sockets(
+    mounts: &[&Mount],
+    settings: &PeerSettings,
+    plan: &mut Plan,
+) -> Vec<(String, String)> {
     let mut new: Vec<(String, String)> = Vec::new();
     let mut frontends = std::mem::take(&mut plan.frontends);
     for frontend in &mut frontends {
@@ -318,9 +334,9 @@ fn place_sockets(mounts: &[&Mount], settings: &Settings, plan: &mut Plan) -> Vec
         };
         // Without the service, the place of the socket is not known.
         let kind = if settings.keys.is_empty() {
-            Kind::Hint
+            NoteKind::Hint
         } else {
-            Kind::Missing
+            NoteKind::Missing
         };
         let what = format!(
             "no volume was mounted where the socket {socket} is made: mount {name} into the \
@@ -334,7 +350,7 @@ fn place_sockets(mounts: &[&Mount], settings: &Settings, plan: &mut Plan) -> Vec
 }
 
 /// Returns a mount for the new compose file, where a relative path begins at another folder.
-fn placed_mount(mount: &Mount, settings: &Settings, out: Option<&Path>) -> Value {
+fn placed_mount(mount: &Mount, settings: &PeerSettings, out: Option<&Path>) -> ComposeValue {
     let is_relative = mount.source.starts_with('.');
     let path = settings
         .project

@@ -1,8 +1,8 @@
 //! Command lines of `docker run`, as the service that a compose file would have for them.
 
-use super::note::{Kind, Note};
+use super::note::{Note, NoteKind};
 use super::words::split;
-use super::yaml::Value;
+use super::yaml::ComposeValue;
 
 /// A command line of `docker run`.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub(super) struct CommandLine {
     /// The name of the container, if it has one.
     pub(super) name: Option<String>,
     /// The service of a compose file that stands for the command line.
-    pub(super) service: Value,
+    pub(super) service: ComposeValue,
     /// The networks of the container, which exist already.
     pub(super) networks: Vec<String>,
     /// Options without a counterpart.
@@ -108,7 +108,7 @@ pub(super) fn parse_command_line(text: &str) -> Option<CommandLine> {
         .filter(|word| ["run", "create"].contains(word))?;
     let mut line = CommandLine {
         name: None,
-        service: Value::Null,
+        service: ComposeValue::Null,
         networks: Vec::new(),
         left_out: Vec::new(),
     };
@@ -126,13 +126,13 @@ pub(super) fn parse_command_line(text: &str) -> Option<CommandLine> {
     push_pair(
         &mut pairs,
         "image",
-        Value::text(words.next().unwrap_or_default()),
+        ComposeValue::text(words.next().unwrap_or_default()),
     );
-    let command: Vec<_> = words.map(Value::text).collect();
+    let command: Vec<_> = words.map(ComposeValue::text).collect();
     if !command.is_empty() {
-        push_pair(&mut pairs, "command", Value::List(command));
+        push_pair(&mut pairs, "command", ComposeValue::List(command));
     }
-    line.service = Value::Map(pairs);
+    line.service = ComposeValue::Map(pairs);
     Some(line)
 }
 
@@ -173,19 +173,19 @@ impl CommandLine {
             name.is_some_and(|name| REACHABILITY.contains(&name))
         };
         let (needed, others): (Vec<_>, Vec<_>) = self.left_out.iter().partition(is_needed);
-        let note = |kind: Kind, what: &str, options: Vec<&String>| {
+        let note = |kind: NoteKind, what: &str, options: Vec<&String>| {
             let options: Vec<_> = options.into_iter().map(String::as_str).collect();
             (!options.is_empty())
                 .then(|| Note::new(kind, format!("{what}: {}", options.join(", "))))
         };
         [
             note(
-                Kind::Missing,
+                NoteKind::Missing,
                 "clients may reach the container by these options, which are left out",
                 needed,
             ),
             note(
-                Kind::Different,
+                NoteKind::Different,
                 "options of the command line without a counterpart are left out",
                 others,
             ),
@@ -195,11 +195,15 @@ impl CommandLine {
         .collect()
     }
 
-    fn option(&mut self, option: &str, value: &str, pairs: &mut Vec<(String, Value)>) {
+    fn option(&mut self, option: &str, value: &str, pairs: &mut Vec<(String, ComposeValue)>) {
         if let Some((_, key)) = LISTS.iter().find(|(known, _)| *known == option) {
-            push_pair(pairs, key, Value::List(vec![Value::text(value)]));
+            push_pair(
+                pairs,
+                key,
+                ComposeValue::List(vec![ComposeValue::text(value)]),
+            );
         } else if let Some((_, key)) = TEXTS.iter().find(|(known, _)| *known == option) {
-            push_pair(pairs, key, Value::text(value));
+            push_pair(pairs, key, ComposeValue::text(value));
             if option == "name" {
                 self.name = Some(value.to_owned());
             }
@@ -207,21 +211,29 @@ impl CommandLine {
             match option {
                 // The command line keeps quotes and dollar signs, as the raw format of Compose.
                 "env-file" => {
-                    let path = ("path".to_owned(), Value::text(value));
-                    let format = ("format".to_owned(), Value::text("raw"));
-                    let file = Value::Map(vec![path, format]);
-                    push_pair(pairs, "env_file", Value::List(vec![file]));
+                    let path = ("path".to_owned(), ComposeValue::text(value));
+                    let format = ("format".to_owned(), ComposeValue::text("raw"));
+                    let file = ComposeValue::Map(vec![path, format]);
+                    push_pair(pairs, "env_file", ComposeValue::List(vec![file]));
                 }
-                "mount" => push_pair(pairs, "volumes", Value::List(vec![long_form_mount(value)])),
-                "privileged" => push_pair(pairs, "privileged", Value::text(value)),
+                "mount" => push_pair(
+                    pairs,
+                    "volumes",
+                    ComposeValue::List(vec![long_form_mount(value)]),
+                ),
+                "privileged" => push_pair(pairs, "privileged", ComposeValue::text(value)),
                 "network"
                     if ["host", "none", "bridge", "default"].contains(&value)
                         || value.contains(':') =>
                 {
-                    push_pair(pairs, "network_mode", Value::text(value));
+                    push_pair(pairs, "network_mode", ComposeValue::text(value));
                 }
                 "network" => {
-                    push_pair(pairs, "networks", Value::List(vec![Value::text(value)]));
+                    push_pair(
+                        pairs,
+                        "networks",
+                        ComposeValue::List(vec![ComposeValue::text(value)]),
+                    );
                     self.networks.push(value.to_owned());
                 }
                 option if UNUSED.contains(&option) => {}
@@ -232,16 +244,16 @@ impl CommandLine {
 }
 
 /// Adds a pair; lists of one key grow.
-fn push_pair(pairs: &mut Vec<(String, Value)>, key: &str, value: Value) {
+fn push_pair(pairs: &mut Vec<(String, ComposeValue)>, key: &str, value: ComposeValue) {
     match (pairs.iter_mut().find(|(known, _)| known == key), value) {
-        (Some((_, Value::List(items))), Value::List(more)) => items.extend(more),
+        (Some((_, ComposeValue::List(items))), ComposeValue::List(more)) => items.extend(more),
         (Some((_, known)), value) => *known = value,
         (None, value) => pairs.push((key.to_owned(), value)),
     }
 }
 
 /// `type=bind,source=/a,target=/b,readonly` as the long form of a volume.
-fn long_form_mount(text: &str) -> Value {
+fn long_form_mount(text: &str) -> ComposeValue {
     let pairs = text.split(',').map(
         |part| match part.split_once('=').unwrap_or((part, "true")) {
             ("src", value) => ("source", value),
@@ -251,11 +263,11 @@ fn long_form_mount(text: &str) -> Value {
         },
     );
     let is_switch = |key: &str| key == "read_only";
-    let value = |key: &str, text: &str| Value::Scalar {
+    let value = |key: &str, text: &str| ComposeValue::Scalar {
         text: text.to_owned(),
         is_quoted: !is_switch(key),
     };
-    Value::Map(
+    ComposeValue::Map(
         pairs
             .map(|(key, text)| (key.to_owned(), value(key, text)))
             .collect(),

@@ -6,9 +6,9 @@ use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::Endpoint;
 
 use super::lines::Lines;
-use super::note::Kind;
-use super::plan::{Frontend, Peer, Plan};
-use super::settings::Settings;
+use super::note::NoteKind;
+use super::plan::{PeerDecisions, Plan, PlannedFrontend};
+use super::settings::PeerSettings;
 
 /// Words anywhere in a path that close it, in any case.
 const CLOSED: &[&str] = &["secrets", "configs", "swarm/unlockkey", "images/get"];
@@ -26,7 +26,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Plans for its variables.
-pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+pub(super) fn plan(settings: &PeerSettings, plan: &mut Plan) {
     let var = |name, default: &str| match settings.var(name) {
         "" => default.to_owned(),
         value => value.to_owned(),
@@ -37,9 +37,9 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         ("socket-owner", var("SOCKET_PROXY_UID", "1000")),
         ("socket-group", var("SOCKET_PROXY_GID", "1000")),
     ];
-    plan.frontends.push(Frontend {
+    plan.frontends.push(PlannedFrontend {
         keys,
-        ..Frontend::at(format!(
+        ..PlannedFrontend::at(format!(
             "unix://{}/docker.sock",
             folder.trim_end_matches('/')
         ))
@@ -51,7 +51,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         host
     };
     plan.frontends
-        .push(Frontend::at(format!("tcp://{host}:2375")));
+        .push(PlannedFrontend::at(format!("tcp://{host}:2375")));
     plan.backend = format!(
         "unix://{}",
         var("SOCKET_PROXY_DOCKER_SOCKET", "/run/docker.sock")
@@ -69,14 +69,14 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         .filter(is_open)
         .for_each(|endpoint| lines.add(endpoint));
     lines.into_rules().for_each(|rule| plan.rule(rule, ""));
-    plan.default.peer = Peer::new(allows_call);
+    plan.default.peer = PeerDecisions::new(allows_call);
     for (name, _) in settings
         .vars
         .iter()
         .filter(|(name, _)| !KNOWN.contains(&name.as_str()))
     {
         plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!("{name} has no counterpart here: left out"),
         );
     }

@@ -9,9 +9,9 @@ use cetusguard_policy::{Call, Method, Profile};
 
 use super::compare::is_matched;
 use super::lines::Lines;
-use super::note::{Kind, Note};
+use super::note::{Note, NoteKind};
 use super::patterns::unguarded;
-use super::plan::{Peer, Rights};
+use super::plan::{PeerDecisions, Rights};
 
 /// The methods that `*` stands for.
 const METHODS: [Method; 5] = [
@@ -116,7 +116,7 @@ pub(super) fn rights_of_rules(rules: Vec<Ordered>, reads_contents: bool) -> (Rig
                 );
                 notes.push(Note {
                     endpoints: vec![endpoint.id],
-                    ..Note::new(Kind::Missing, what)
+                    ..Note::new(NoteKind::Missing, what)
                 });
                 continue;
             }
@@ -130,7 +130,7 @@ pub(super) fn rights_of_rules(rules: Vec<Ordered>, reads_contents: bool) -> (Rig
                 "{} is left out: a denial before it is of some of the same calls",
                 rule.text()
             );
-            notes.push(Note::new(Kind::Missing, what));
+            notes.push(Note::new(NoteKind::Missing, what));
         }
         rights
             .rules
@@ -173,7 +173,11 @@ fn path_of(endpoint: &Endpoint) -> String {
     format!("{version}{}", segments.collect::<Vec<_>>().join("/"))
 }
 
-fn peer_of_rules(rules: Vec<Ordered>, closed: BTreeSet<EndpointId>, reads_contents: bool) -> Peer {
+fn peer_of_rules(
+    rules: Vec<Ordered>,
+    closed: BTreeSet<EndpointId>,
+    reads_contents: bool,
+) -> PeerDecisions {
     let rules = Rc::new(rules);
     let decide = |rules: &[Ordered], method: Method, path: &str| {
         rules
@@ -182,7 +186,7 @@ fn peer_of_rules(rules: Vec<Ordered>, closed: BTreeSet<EndpointId>, reads_conten
             .is_some_and(|rule| rule.allows)
     };
     let strict = Rc::clone(&rules);
-    Peer::with_older(
+    PeerDecisions::with_older(
         move |method, path| {
             let endpoint = Call::from_path(method, path)
                 .ok()

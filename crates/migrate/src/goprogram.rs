@@ -5,10 +5,10 @@
 use cetusguard_config::OPTIONS;
 use cetusguard_config::address::Address;
 
-use super::note::Kind;
+use super::note::NoteKind;
 use super::patterns;
-use super::plan::{Frontend, Plan, Rights};
-use super::settings::Settings;
+use super::plan::{Plan, PlannedFrontend, Rights};
+use super::settings::PeerSettings;
 use cetusguard_config::log::Level;
 
 /// The rules that hold unless `no-builtin-rules` is set.
@@ -35,7 +35,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Plans for its settings.
-pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+pub(super) fn plan(settings: &PeerSettings, plan: &mut Plan) {
     let flags = parse_flags(&settings.args);
     // A flag takes the place of its variable.
     let is_flagged =
@@ -50,9 +50,9 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
             .into_iter()
             .map(|(name, value)| (Some(name.clone()), format!("-{name}"), value)),
     );
-    let mut read = Read {
+    let mut read = ReadSettings {
         has_built_in: true,
-        ..Read::default()
+        ..ReadSettings::default()
     };
     for (option, written, value) in all {
         let option = option.as_deref().filter(|option| KNOWN.contains(option));
@@ -61,7 +61,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
             _ if value.is_empty() => {}
             Some(option) => read.set(option, &written, value, settings, plan),
             None => plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!("{written} is no option of that program: left out"),
             ),
         }
@@ -79,7 +79,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         } else {
             "tcp://:2375"
         };
-        plan.frontends.push(Frontend::at(address));
+        plan.frontends.push(PlannedFrontend::at(address));
     }
     if plan.backend.is_empty() {
         plan.backend = "unix:///var/run/docker.sock".to_owned();
@@ -93,7 +93,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
 
 /// The settings that are not a part of the plan by themselves.
 #[derive(Default)]
-struct Read {
+struct ReadSettings {
     rights: Rights,
     /// Keys of frontends with a port.
     tls: Vec<(&'static str, String)>,
@@ -101,14 +101,14 @@ struct Read {
     has_frontend: bool,
 }
 
-impl Read {
+impl ReadSettings {
     /// Sets an option of the Go program.
     fn set(
         &mut self,
         option: &str,
         written: &str,
         value: String,
-        settings: &Settings,
+        settings: &PeerSettings,
         plan: &mut Plan,
     ) {
         match option {
@@ -129,14 +129,14 @@ impl Read {
             "backend-addr" => match Address::backend(&value) {
                 Ok(_) => plan.backend = value,
                 Err(expected) => plan.note(
-                    Kind::Missing,
+                    NoteKind::Missing,
                     format!("{written}={value} is no address here: {expected}"),
                 ),
             },
             "log-level" => match Level::parse(&value) {
                 Ok(_) => plan.option("log-level", value),
                 Err(_) => plan.note(
-                    Kind::Different,
+                    NoteKind::Different,
                     format!("{written}={value} is no level: the log has the default one"),
                 ),
             },
@@ -189,9 +189,9 @@ fn add_frontends(value: &str, written: &str, plan: &mut Plan) {
         .filter(|address| !address.is_empty())
     {
         match Address::frontend(address) {
-            Ok(_) => plan.frontends.push(Frontend::at(address)),
+            Ok(_) => plan.frontends.push(PlannedFrontend::at(address)),
             Err(expected) => plan.note(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!("{written}={address} is no address here: {expected}"),
             ),
         }
@@ -202,7 +202,7 @@ fn add_frontends(value: &str, written: &str, plan: &mut Plan) {
 fn add_rule_files(
     value: &str,
     written: &str,
-    settings: &Settings,
+    settings: &PeerSettings,
     rights: &mut Rights,
     plan: &mut Plan,
 ) {
@@ -218,7 +218,7 @@ fn add_rule_files(
                 plan.unneeded.push(path.to_owned());
             }
             Err(why) => plan.note(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!(
                     "{written}: the rules of {path} cannot be read ({why}), so none of them is \
                     here: run migrate on the compose file where it lies beside them, or add its \
@@ -237,12 +237,12 @@ fn add_rule(line: &str, from: &str, rights: &mut Rights, plan: &mut Plan) {
     }
     if line.contains(" #") || line.contains("\t#") || line.starts_with('#') {
         plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!("{line:?}: # begins a comment here, and was a part of the pattern there"),
         );
     }
     let Some((methods, pattern)) = line.split_once([' ', '\t']) else {
-        plan.note(Kind::Missing, format!("{line:?} is no rule: left out"));
+        plan.note(NoteKind::Missing, format!("{line:?} is no rule: left out"));
         return;
     };
     // Here, the variable covers the exec endpoints of containers as well.

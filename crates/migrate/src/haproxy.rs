@@ -2,13 +2,13 @@
 
 use cetusguard_config::address::Address;
 
-use super::note::Kind;
-use super::plan::{Frontend, Plan};
-use super::settings::Settings;
+use super::note::NoteKind;
+use super::plan::{Plan, PlannedFrontend};
+use super::settings::PeerSettings;
 use cetusguard_config::log::Level;
 
 /// Plans for socket, addresses and log.
-pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+pub(super) fn plan(settings: &PeerSettings, plan: &mut Plan) {
     add_frontends(settings, plan);
     set_backend(settings.var("SOCKET_PATH"), plan);
     let level = settings.var("LOG_LEVEL");
@@ -16,12 +16,12 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         _ if level.is_empty() => {}
         Ok(_) => plan.option("log-level", level),
         Err(_) => plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!("LOG_LEVEL={level} is no level: the log has the default one"),
         ),
     }
     if !settings.var("TZ").is_empty() {
-        plan.note(Kind::Different, "TZ: the log is in UTC");
+        plan.note(NoteKind::Different, "TZ: the log is in UTC");
     }
     plan.unneeded.extend(
         [
@@ -52,12 +52,12 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
     }
 }
 
-fn add_frontends(settings: &Settings, plan: &mut Plan) {
+fn add_frontends(settings: &PeerSettings, plan: &mut Plan) {
     let written = settings.var("BIND_CONFIG");
     if written.is_empty() {
         let is_ipv4 = ["1", "true", "yes"]
             .contains(&settings.var("DISABLE_IPV6").to_ascii_lowercase().as_str());
-        plan.frontends.push(Frontend::at(if is_ipv4 {
+        plan.frontends.push(PlannedFrontend::at(if is_ipv4 {
             "tcp://0.0.0.0:2375"
         } else {
             "tcp://:2375"
@@ -68,16 +68,17 @@ fn add_frontends(settings: &Settings, plan: &mut Plan) {
     for address in words.next().unwrap_or_default().split(',') {
         let text = frontend_address(address);
         match Address::frontend(&text) {
-            Ok(_) => plan.frontends.push(Frontend::at(text)),
+            Ok(_) => plan.frontends.push(PlannedFrontend::at(text)),
             Err(expected) => plan.note(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!("BIND_CONFIG {address:?} is no address here: {expected}"),
             ),
         }
     }
     if plan.frontends.is_empty() {
         // Every other address could be wider than the one that cannot be read.
-        plan.frontends.push(Frontend::at("tcp://127.0.0.1:2375"));
+        plan.frontends
+            .push(PlannedFrontend::at("tcp://127.0.0.1:2375"));
     }
     set_bind_options(words, plan);
 }
@@ -151,7 +152,7 @@ fn set_backend(path: &str, plan: &mut Plan) {
         Ok(_) => plan.backend = text,
         Err(expected) => {
             plan.note(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!("SOCKET_PATH {path:?} is no address of an engine here: {expected}"),
             );
             plan.backend = "unix:///var/run/docker.sock".to_owned();

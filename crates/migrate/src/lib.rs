@@ -37,13 +37,13 @@ use cetusguard_config::printed::json;
 use cetusguard_config::{Mistakes, Sources, read_input};
 
 use plan::Plan;
-use settings::Settings;
+use settings::PeerSettings;
 use several::Instance;
-use switches::Gate;
+use switches::SwitchFamily;
 
 /// The proxies whose settings can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proxy {
+enum PeerProxy {
     ElevenNotes,
     GoProgram,
     LinuxServer,
@@ -52,7 +52,7 @@ enum Proxy {
     Wollomatic,
 }
 
-impl Proxy {
+impl PeerProxy {
     fn parse(name: &str) -> Self {
         match name {
             "11notes" => Self::ElevenNotes,
@@ -85,14 +85,14 @@ impl Proxy {
         }
     }
 
-    fn plan(self, settings: &Settings) -> Plan {
+    fn plan(self, settings: &PeerSettings) -> Plan {
         let mut plan = Plan::new(settings);
         match self {
             Self::ElevenNotes => elevennotes::plan(settings, &mut plan),
             Self::GoProgram => goprogram::plan(settings, &mut plan),
-            Self::LinuxServer => sections::plan(settings, Gate::LinuxServer, &mut plan),
+            Self::LinuxServer => sections::plan(settings, SwitchFamily::LinuxServer, &mut plan),
             Self::Sockguard => sockguard::plan(settings, &mut plan),
-            Self::Tecnativa => sections::plan(settings, Gate::Tecnativa, &mut plan),
+            Self::Tecnativa => sections::plan(settings, SwitchFamily::Tecnativa, &mut plan),
             Self::Wollomatic => wollomatic::plan(settings, &mut plan),
         }
         plan
@@ -101,7 +101,7 @@ impl Proxy {
 
 /// The arguments of the command.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct MigrationRequest<'a> {
     /// The name of the proxy.
     pub proxy: &'a str,
     /// The file of its settings; standard input for `-`.
@@ -129,20 +129,20 @@ pub struct Migration {
 
 /// The reason why there is no result.
 #[derive(Debug)]
-pub enum Failure {
+pub enum MigrationFailure {
     /// The settings, or an argument, are wrong.
     Mistakes(Mistakes),
     /// The result cannot be written.
     Why(String),
 }
 
-impl From<String> for Failure {
+impl From<String> for MigrationFailure {
     fn from(why: String) -> Self {
         Self::Why(why)
     }
 }
 
-impl From<Mistakes> for Failure {
+impl From<Mistakes> for MigrationFailure {
     fn from(mistakes: Mistakes) -> Self {
         Self::Mistakes(mistakes)
     }
@@ -169,16 +169,16 @@ pub struct Problem {
 /// # Errors
 /// The settings cannot be read, or the result cannot be written.
 pub fn migrate(
-    request: Request<'_>,
+    request: MigrationRequest<'_>,
     check: &dyn Fn(&Sources) -> Vec<Problem>,
-) -> Result<Migration, Failure> {
-    let Request {
+) -> Result<Migration, MigrationFailure> {
+    let MigrationRequest {
         proxy: name,
         path,
         out,
         ..
     } = request;
-    let proxy = Proxy::parse(name);
+    let proxy = PeerProxy::parse(name);
     let given = project::Given {
         file: Some(path).filter(|path| *path != "-"),
         service: request.service,
@@ -200,7 +200,7 @@ pub fn migrate(
         several::note_clients(&instance.settings, &mut instance.plan);
         verify::note_problems(&mut instance.plan, check);
     }
-    let result = output::Output::new(instances, out);
+    let result = output::MigrationResult::new(instances, out);
     let text = match out {
         Some(folder) => result.write(folder, name, request.wants_json)?,
         None if request.wants_json => json(&result),

@@ -4,9 +4,9 @@
 use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::Endpoint;
 
-use super::note::Kind;
+use super::note::NoteKind;
 use super::plan::{Plan, Rights};
-use super::sockguard::Written;
+use super::sockguard::SockguardSettings;
 
 /// Parts of answers that are hidden unless the setting is off, each with the value of `redact` that
 /// hides at least as much.
@@ -86,7 +86,7 @@ const READ_KEYS: &[&str] = &[
 ];
 
 /// Notes the settings without a counterpart. `rights` are those of its rules.
-pub(super) fn note_losses(written: &Written<'_>, rights: &Rights, plan: &mut Plan) {
+pub(super) fn note_losses(written: &SockguardSettings<'_>, rights: &Rights, plan: &mut Plan) {
     note_redactions(written, rights, plan);
     for (key, meaning) in RESTRICTIONS {
         if written.restricts(key) {
@@ -107,7 +107,10 @@ pub(super) fn note_losses(written: &Written<'_>, rights: &Rights, plan: &mut Pla
         ("admin.enabled", "the admin endpoints"),
     ] {
         if written.is_on(key) {
-            plan.note(Kind::Missing, format!("{what} have no counterpart: {key}"));
+            plan.note(
+                NoteKind::Missing,
+                format!("{what} have no counterpart: {key}"),
+            );
         }
     }
     for key in [
@@ -116,19 +119,19 @@ pub(super) fn note_losses(written: &Written<'_>, rights: &Rights, plan: &mut Pla
     ] {
         if !written.value(key).is_empty() {
             plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!("{key} has no counterpart: left out"),
             );
         }
     }
     if written.is_on("log.audit.enabled") {
         let what = "log.audit: every decision stands in the log itself";
-        plan.note(Kind::Different, what);
+        plan.note(NoteKind::Different, what);
     }
     note_unknown_settings(written, plan);
 }
 
-fn note_redactions(written: &Written<'_>, rights: &Rights, plan: &mut Plan) {
+fn note_redactions(written: &SockguardSettings<'_>, rights: &Rights, plan: &mut Plan) {
     let reads = |endpoint: &Endpoint| {
         let section = |section: &&str| endpoint.shape.starts_with(*section);
         endpoint.method == Method::Get && REDACTED.iter().any(section)
@@ -151,7 +154,7 @@ fn note_redactions(written: &Written<'_>, rights: &Rights, plan: &mut Plan) {
     plan.option("redact", values.join(", "));
     let keys: Vec<_> = on.iter().map(|(key, _)| path(key)).collect();
     plan.note(
-        Kind::Different,
+        NoteKind::Different,
         format!(
             "redact stands for {}: values are replaced, keys stay, and endpoints whose answers cannot \
             be redacted are closed; docs/redaction.md lists both",
@@ -160,7 +163,7 @@ fn note_redactions(written: &Written<'_>, rights: &Rights, plan: &mut Plan) {
     );
 }
 
-fn note_unknown_settings(written: &Written<'_>, plan: &mut Plan) {
+fn note_unknown_settings(written: &SockguardSettings<'_>, plan: &mut Plan) {
     let variables = written.settings.vars.iter();
     let variables = variables.filter_map(|(name, _)| {
         let rest = name.strip_prefix("SOCKGUARD_")?;

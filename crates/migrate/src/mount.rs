@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use super::words::{interpolate, split_at_colons};
-use super::yaml::Value;
+use super::yaml::ComposeValue;
 
 /// A mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
     /// The item of `volumes` as it was written.
-    pub(super) raw: Value,
+    pub(super) raw: ComposeValue,
     /// A path of the host, or the name of a volume; empty if there is none.
     pub(super) source: String,
     /// The path in the container.
@@ -18,10 +18,10 @@ pub(super) struct Mount {
 
 /// Reads an item of `volumes`, in which the known variables have been replaced. A default stands
 /// in for a variable that is not known.
-pub(super) fn parse_mount(item: &Value) -> Option<Mount> {
+pub(super) fn parse_mount(item: &ComposeValue) -> Option<Mount> {
     let text = |text: &str| interpolate(text, &HashMap::new(), &mut Vec::new());
     let (source, target) = match item {
-        Value::Map(_) => {
+        ComposeValue::Map(_) => {
             let part = |key| {
                 item.get(key)
                     .map(|value| text(value.plain()))
@@ -29,7 +29,7 @@ pub(super) fn parse_mount(item: &Value) -> Option<Mount> {
             };
             (part("source"), part("target"))
         }
-        Value::Scalar { text: short, .. } => {
+        ComposeValue::Scalar { text: short, .. } => {
             let mut parts = split_at_colons(short).into_iter();
             match (parts.next()?, parts.next()) {
                 (source, Some(target)) => (text(&source), text(&target)),
@@ -99,16 +99,16 @@ impl Mount {
     }
 
     /// Returns the item of `volumes` with another source.
-    pub(super) fn with_source(&self, source: &str) -> Value {
+    pub(super) fn with_source(&self, source: &str) -> ComposeValue {
         match &self.raw {
-            Value::Map(pairs) => Value::Map(
+            ComposeValue::Map(pairs) => ComposeValue::Map(
                 pairs
                     .iter()
                     .map(|(key, value)| {
                         (
                             key.clone(),
                             if key == "source" {
-                                Value::text(source)
+                                ComposeValue::text(source)
                             } else {
                                 value.clone()
                             },
@@ -123,7 +123,7 @@ impl Mount {
                     .map(|(_, mode)| mode)
                     .filter(|mode| !mode.contains(['/', '}']));
                 let mode = mode.map(|mode| format!(":{mode}")).unwrap_or_default();
-                Value::text(format!("{source}:{}{mode}", self.target))
+                ComposeValue::text(format!("{source}:{}{mode}", self.target))
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 /// The kinds of differences, in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(super) enum NoteKind {
     /// A restriction of the other proxy that the result does not have.
     Lost,
     /// A setting that clients need and that could not be carried over.
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Hint,
 }
 
-impl Kind {
+impl NoteKind {
     /// Returns the word that stands before a note of this kind.
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Kind {
 /// A difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Note {
-    pub(super) kind: Kind,
+    pub(super) kind: NoteKind,
     pub(super) what: String,
     /// The endpoints that the note is about; JSON has their names.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "names")]
@@ -44,7 +44,7 @@ pub(super) struct Note {
 
 impl Note {
     /// Makes a note about settings.
-    pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
+    pub(super) fn new(kind: NoteKind, what: impl Into<String>) -> Self {
         Self {
             kind,
             what: what.into(),
@@ -54,7 +54,7 @@ impl Note {
 
     /// Returns whether the result cannot be used before the reader has decided about the note.
     pub(super) fn needs_decision(&self) -> bool {
-        self.kind <= Kind::Missing
+        self.kind <= NoteKind::Missing
     }
 
     /// Returns the sentence followed by the endpoints that it is about.

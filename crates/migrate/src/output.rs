@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::compose::Compose;
 use super::container;
-use super::note::{Kind, Note};
+use super::note::{Note, NoteKind};
 use super::several::Instance;
 use super::text;
 
 /// A file of the result.
 #[derive(Debug, Serialize)]
-pub(super) struct File {
+pub(super) struct ResultFile {
     /// The path below the folder of the compose file.
     path: String,
     text: String,
@@ -22,12 +22,12 @@ pub(super) struct File {
 
 /// The result.
 #[derive(Debug, Serialize)]
-pub(super) struct Output {
-    files: Vec<File>,
+pub(super) struct MigrationResult {
+    files: Vec<ResultFile>,
     notes: Vec<Note>,
 }
 
-impl Output {
+impl MigrationResult {
     /// Makes the files of all instances. With `out`, they are to lie in that folder.
     pub(super) fn new(instances: Vec<Instance>, out: Option<&str>) -> Self {
         let (mut files, mut notes, mut containers) = (Vec::new(), Vec::<Note>::new(), Vec::new());
@@ -47,7 +47,7 @@ impl Output {
             };
             let container = container::build_service(&settings, &folder, out, &mut plan);
             containers.push(container);
-            files.push(File {
+            files.push(ResultFile {
                 path: format!("{folder}/cetusguard.yaml"),
                 text: text::configuration(&plan),
             });
@@ -63,12 +63,12 @@ impl Output {
         if out.is_some() && project.name.is_none() && !project.services.is_empty() {
             let what = "the name of the Compose project is not known, and without it the networks \
                 are not those of the clients: run migrate again with --project NAME";
-            notes.push(Note::new(Kind::Missing, what));
+            notes.push(Note::new(NoteKind::Missing, what));
         }
         let mut compose = Compose::new(&containers, &project, out);
         compose.require_variables(project.knows_variables);
         notes.append(&mut compose.notes);
-        files.push(File {
+        files.push(ResultFile {
             path: "compose.yaml".to_owned(),
             text: text::compose_file(&compose),
         });
@@ -104,7 +104,7 @@ impl Output {
         proxy: &str,
         wants_json: bool,
     ) -> Result<String, String> {
-        let place = |file: &File| Path::new(folder).join(&file.path);
+        let place = |file: &ResultFile| Path::new(folder).join(&file.path);
         if let Some(there) = self
             .files
             .iter()

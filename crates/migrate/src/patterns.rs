@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use cetusguard_policy::Profile;
-use cetusguard_policy::guard::{Guard, Level};
+use cetusguard_policy::guard::{Guard, GuardLevel};
 use cetusguard_policy::rule::parse;
 
 use super::compare::{is_matched, profile_of};
-use super::note::Kind;
-use super::plan::{Peer, Plan, Rights};
+use super::note::NoteKind;
+use super::plan::{PeerDecisions, Plan, Rights};
 
 /// Adds a rule for methods and an expression, which the peer reads as `^EXPRESSION$`.
 pub(super) fn add_pattern(
@@ -24,7 +24,7 @@ pub(super) fn add_pattern(
             "{from}: {methods} {pattern}: each alternative has to match the whole path here; \
             there, the first one had to match its beginning and the last one its end"
         );
-        plan.note(Kind::Stricter, what);
+        plan.note(NoteKind::Stricter, what);
     }
     rights
         .rules
@@ -34,7 +34,7 @@ pub(super) fn add_pattern(
         .flat_map(|pattern| parse("", &format!("{methods} {pattern}")).unwrap_or_default())
         .collect();
     let profile = Rc::new(unguarded(rules));
-    let peer = Peer::new(move |method, path| is_matched(&profile, method, path));
+    let peer = PeerDecisions::new(move |method, path| is_matched(&profile, method, path));
     rights.peer = rights.peer.or(&peer);
 }
 
@@ -43,7 +43,7 @@ pub(super) fn unguarded(rules: Vec<cetusguard_policy::rule::Rule>) -> Profile {
     profile_of(
         rules,
         Guard {
-            level: Level::Privileged,
+            level: GuardLevel::Privileged,
             ..Guard::default()
         },
     )

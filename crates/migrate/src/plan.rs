@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use cetusguard_policy::Method;
 
-use super::note::{Kind, Note};
-use super::settings::Settings;
+use super::note::{Note, NoteKind};
+use super::settings::PeerSettings;
 
 /// Decides about a call, by its method and its path, as the other proxy does.
 type Decision = Rc<dyn Fn(Method, &str) -> bool>;
@@ -16,12 +16,12 @@ type Decision = Rc<dyn Fn(Method, &str) -> bool>;
 /// Settings do not always tell which version they were written for. Calls that one version allows
 /// and another refuses are closed and noted.
 #[derive(Clone)]
-pub(super) struct Peer {
+pub(super) struct PeerDecisions {
     loosest: Decision,
     strictest: Decision,
 }
 
-impl Peer {
+impl PeerDecisions {
     /// Makes a peer whose versions agree.
     pub(super) fn new(decision: impl Fn(Method, &str) -> bool + 'static) -> Self {
         let decision: Decision = Rc::new(decision);
@@ -67,13 +67,13 @@ impl Peer {
     }
 }
 
-impl Default for Peer {
+impl Default for PeerDecisions {
     fn default() -> Self {
         Self::new(|_, _| false)
     }
 }
 
-impl fmt::Debug for Peer {
+impl fmt::Debug for PeerDecisions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Peer")
     }
@@ -89,12 +89,12 @@ pub(super) struct Rights {
     /// Rules for the calls that the peer allowed and these rules refuse.
     pub(super) closed: Vec<String>,
     /// The peer's decisions for such clients.
-    pub(super) peer: Peer,
+    pub(super) peer: PeerDecisions,
 }
 
 /// A class of clients.
 #[derive(Clone, Debug)]
-pub(super) struct Class {
+pub(super) struct ClientClass {
     pub(super) name: String,
     /// Entries of `clients`, each with its conditions.
     pub(super) clients: Vec<Vec<(&'static str, String)>>,
@@ -123,7 +123,7 @@ pub(super) fn profile_name(text: &str) -> String {
 
 /// An address at which clients connect.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Frontend {
+pub(super) struct PlannedFrontend {
     pub(super) addr: String,
     /// The profile of all clients that connect there.
     pub(super) profile: Option<String>,
@@ -131,7 +131,7 @@ pub(super) struct Frontend {
     pub(super) keys: Vec<(&'static str, String)>,
 }
 
-impl Frontend {
+impl PlannedFrontend {
     /// Makes a frontend whose clients are told apart by their profiles.
     pub(super) fn at(addr: impl Into<String>) -> Self {
         Self {
@@ -161,8 +161,8 @@ pub(super) struct Plan {
     /// The rights of clients without a profile.
     pub(super) default: Rights,
     /// The profiles.
-    pub(super) profiles: Vec<Class>,
-    pub(super) frontends: Vec<Frontend>,
+    pub(super) profiles: Vec<ClientClass>,
+    pub(super) frontends: Vec<PlannedFrontend>,
     /// The engine's address.
     pub(super) backend: String,
     /// Other options.
@@ -178,7 +178,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Makes an empty plan with the notes of the settings.
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &PeerSettings) -> Self {
         Self {
             notes: settings.notes.clone(),
             ..Self::default()
@@ -186,13 +186,13 @@ impl Plan {
     }
 
     /// Notes a difference.
-    pub(super) fn note(&mut self, kind: Kind, what: impl Into<String>) {
+    pub(super) fn note(&mut self, kind: NoteKind, what: impl Into<String>) {
         self.notes.push(Note::new(kind, what));
     }
 
     /// Notes a restriction that the result does not have, or may not have.
     pub(super) fn lost(&mut self, what: impl Into<String>) {
-        self.note(Kind::Lost, what);
+        self.note(NoteKind::Lost, what);
     }
 
     /// Sets an option.

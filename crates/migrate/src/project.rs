@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use cetusguard_config::{Mistake, Mistakes, Unreadable, read_text};
 
-use super::Proxy;
+use super::PeerProxy;
 use super::docker_run::{self, CommandLine};
 use super::mount;
-use super::note::{Kind, Note};
-use super::settings::Settings;
+use super::note::{Note, NoteKind};
+use super::settings::PeerSettings;
 use super::words;
-use super::yaml::{self, Value};
+use super::yaml::{self, ComposeValue};
 
 /// Services that extend each other form no longer chains.
 pub(super) const CHAIN: usize = 8;
@@ -44,9 +44,9 @@ pub(super) struct Project {
     /// The name of the project.
     pub(super) name: Option<String>,
     /// The services by their names.
-    pub(super) services: Vec<(String, Value)>,
+    pub(super) services: Vec<(String, ComposeValue)>,
     /// The other keys at the top of the file.
-    pub(super) top: Vec<(String, Value)>,
+    pub(super) top: Vec<(String, ComposeValue)>,
     /// The folder that its paths are relative to.
     pub(super) folder: Option<PathBuf>,
     /// Variables that Compose puts into it.
@@ -65,10 +65,10 @@ pub(super) struct Project {
 pub(super) fn read_settings(
     text: &str,
     given: Given<'_>,
-    proxy: Proxy,
-) -> Result<Vec<Settings>, Mistakes> {
+    proxy: PeerProxy,
+) -> Result<Vec<PeerSettings>, Mistakes> {
     if let Some(vars) = words::environment(text).filter(|vars| !vars.is_empty()) {
-        return Ok(vec![Settings::of_variables(vars)]);
+        return Ok(vec![PeerSettings::of_variables(vars)]);
     }
     if let Some(line) = docker_run::parse_command_line(text) {
         return of_command_line(line, given).map(|settings| vec![settings]);
@@ -81,23 +81,29 @@ pub(super) fn read_settings(
     let is_part = ["environment", "command", "image"]
         .iter()
         .any(|key| root.get(key).is_some());
-    let is_variables = |(name, value): &(String, Value)| {
+    let is_variables = |(name, value): &(String, ComposeValue)| {
         words::is_name(name)
             && !name.chars().any(char::is_lowercase)
-            && matches!(value, Value::Scalar { .. } | Value::Null)
+            && matches!(value, ComposeValue::Scalar { .. } | ComposeValue::Null)
     };
-    let is_own = |(key, _): &(String, Value)| proxy.own_keys().contains(&key.as_str());
+    let is_own = |(key, _): &(String, ComposeValue)| proxy.own_keys().contains(&key.as_str());
     match root.pairs() {
         [] => {}
-        _ if is_part => return Ok(vec![Settings::of_service(None, &root, Rc::new(project))]),
+        _ if is_part => {
+            return Ok(vec![PeerSettings::of_service(
+                None,
+                &root,
+                Rc::new(project),
+            )]);
+        }
         pairs if pairs.iter().all(is_variables) => {
-            let service = Value::Map(vec![("environment".to_owned(), root)]);
-            return Ok(vec![Settings {
+            let service = ComposeValue::Map(vec![("environment".to_owned(), root)]);
+            return Ok(vec![PeerSettings {
                 keys: Vec::new(),
-                ..Settings::of_service(None, &service, Rc::new(project))
+                ..PeerSettings::of_service(None, &service, Rc::new(project))
             }]);
         }
-        pairs if pairs.iter().any(is_own) => return Ok(vec![Settings::of_own(root)]),
+        pairs if pairs.iter().any(is_own) => return Ok(vec![PeerSettings::of_own(root)]),
         _ => {}
     }
     let fix = "give migrate a compose file, one service of it, a command line of docker run, or \
@@ -108,14 +114,14 @@ pub(super) fn read_settings(
 
 /// Returns the settings of a command line of `docker run`, whose networks and volumes exist
 /// already.
-fn of_command_line(line: CommandLine, given: Given<'_>) -> Result<Settings, Mistakes> {
+fn of_command_line(line: CommandLine, given: Given<'_>) -> Result<PeerSettings, Mistakes> {
     let mut project = Project::beside(given)?;
     if given.env_file.is_none() {
         // The shell had put the variables in, and it does not read the file of Compose.
         project.variables.clear();
         project.knows_variables = false;
     }
-    let volumes = line.service.get("volumes").map(Value::items);
+    let volumes = line.service.get("volumes").map(ComposeValue::items);
     let mounts = volumes
         .unwrap_or_default()
         .iter()
@@ -129,19 +135,19 @@ fn of_command_line(line: CommandLine, given: Given<'_>) -> Result<Settings, Mist
     ];
     project.name = given.project.map(str::to_owned);
     let notes = line.notes();
-    let mut settings = Settings::of_service(line.name, &line.service, Rc::new(project));
+    let mut settings = PeerSettings::of_service(line.name, &line.service, Rc::new(project));
     settings.notes.extend(notes);
     Ok(settings)
 }
 
 /// Defines networks or volumes that exist already.
-fn external_definitions(names: &[String]) -> Value {
-    let is_external = Value::Scalar {
+fn external_definitions(names: &[String]) -> ComposeValue {
+    let is_external = ComposeValue::Scalar {
         text: "true".to_owned(),
         is_quoted: false,
     };
-    let external = Value::Map(vec![("external".to_owned(), is_external)]);
-    Value::Map(
+    let external = ComposeValue::Map(vec![("external".to_owned(), is_external)]);
+    ComposeValue::Map(
         names
             .iter()
             .map(|name| (name.clone(), external.clone()))
@@ -151,10 +157,10 @@ fn external_definitions(names: &[String]) -> Value {
 
 fn of_services(
     project: Rc<Project>,
-    proxy: Proxy,
+    proxy: PeerProxy,
     service: Option<&str>,
-) -> Result<Vec<Settings>, Mistakes> {
-    let is_meant = |name: &str, node: &Value| {
+) -> Result<Vec<PeerSettings>, Mistakes> {
+    let is_meant = |name: &str, node: &ComposeValue| {
         service.map_or_else(|| project.has_image(node, proxy), |service| name == service)
     };
     let services = project
@@ -164,7 +170,7 @@ fn of_services(
     let found = services.filter(|(name, (node, _))| is_meant(name, node));
     let found: Vec<_> = found
         .map(|(name, (node, notes))| {
-            let mut settings = Settings::of_service(Some(name), &node, Rc::clone(&project));
+            let mut settings = PeerSettings::of_service(Some(name), &node, Rc::clone(&project));
             notes.into_iter().for_each(|what| settings.lost(what));
             settings
         })
@@ -223,7 +229,7 @@ impl Project {
                     path.unwrap_or_default()
                 );
                 project.knows_variables = false;
-                project.notes.push(Note::new(Kind::Lost, what));
+                project.notes.push(Note::new(NoteKind::Lost, what));
             }
         }
         Ok(project)
@@ -235,18 +241,18 @@ impl Project {
             Err(line) => {
                 self.knows_variables = false;
                 let what = format!("{path} is not read, since line {line} is not NAME=VALUE");
-                self.notes.push(Note::new(Kind::Lost, what));
+                self.notes.push(Note::new(NoteKind::Lost, what));
             }
         }
     }
 
     /// Returns a value with the known variables put into its texts.
-    pub(super) fn substituted(&self, value: &Value) -> Value {
+    pub(super) fn substituted(&self, value: &ComposeValue) -> ComposeValue {
         value.with_texts(&mut |text| words::substitute(text, &self.variables))
     }
 
     /// Reads a compose file, also one of the first version, whose services stand at the top.
-    fn of_file(root: &Value, given: Given<'_>) -> Result<Self, Mistakes> {
+    fn of_file(root: &ComposeValue, given: Given<'_>) -> Result<Self, Mistakes> {
         let mut project = Self::beside(given)?;
         let root = &project.substituted(root);
         match root.get("services") {
@@ -260,7 +266,7 @@ impl Project {
                     .collect();
             }
             None if root.get("image").is_none() => {
-                let is_service = |(_, node): &&(String, Value)| {
+                let is_service = |(_, node): &&(String, ComposeValue)| {
                     node.get("image").is_some() || node.get("build").is_some()
                 };
                 project.services = root.pairs().iter().filter(is_service).cloned().collect();
@@ -309,13 +315,16 @@ impl Project {
                 docker compose config",
                 found.join(", ")
             );
-            self.notes.push(Note::new(Kind::Lost, what));
+            self.notes.push(Note::new(NoteKind::Lost, what));
         }
     }
 
     /// Returns whether a service runs an image of the proxy, from any registry.
-    fn has_image(&self, node: &Value, proxy: Proxy) -> bool {
-        let image = node.get("image").map(Value::plain).unwrap_or_default();
+    fn has_image(&self, node: &ComposeValue, proxy: PeerProxy) -> bool {
+        let image = node
+            .get("image")
+            .map(ComposeValue::plain)
+            .unwrap_or_default();
         let image =
             words::interpolate(image, &self.variables, &mut Vec::new()).to_ascii_lowercase();
         let image = image.split('@').next().unwrap_or_default();
@@ -330,13 +339,13 @@ impl Project {
     }
 
     /// Returns a service merged with those that it extends, and notes on those that cannot be read.
-    pub(super) fn extended(&self, name: &str, chain: usize) -> (Value, Vec<String>) {
+    pub(super) fn extended(&self, name: &str, chain: usize) -> (ComposeValue, Vec<String>) {
         let service = self
             .services
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, node)| node.clone());
-        let service = service.unwrap_or(Value::Map(Vec::new()));
+        let service = service.unwrap_or(ComposeValue::Map(Vec::new()));
         let Some(extends) = service.get("extends") else {
             return (service, Vec::new());
         };
@@ -356,13 +365,13 @@ impl Project {
                 None => pairs.push((key.clone(), value.clone())),
             }
         }
-        (Value::Map(pairs), notes)
+        (ComposeValue::Map(pairs), notes)
     }
 
     /// Returns the conditions of the clients that another proxy looked up by this name: the service
     /// of that name or with that container. A name that is not in the file may be either.
     pub(super) fn clients(&self, name: &str) -> Vec<Conditions> {
-        let is_meant = |(service, node): &&(String, Value)| {
+        let is_meant = |(service, node): &&(String, ComposeValue)| {
             service == name
                 || node
                     .get("container_name")
@@ -399,9 +408,9 @@ impl Project {
     }
 
     /// Returns the labels of a service.
-    pub(super) fn labels(&self, service: &Value) -> Vec<(String, String)> {
+    pub(super) fn labels(&self, service: &ComposeValue) -> Vec<(String, String)> {
         let labels = service.get("labels").map(|labels| match labels {
-            Value::Map(pairs) => pairs
+            ComposeValue::Map(pairs) => pairs
                 .iter()
                 .map(|(key, value)| (key.clone(), value.plain().to_owned()))
                 .collect(),
@@ -436,10 +445,10 @@ impl Project {
     /// Reads the config of the project that a service has at this path.
     pub(super) fn config_at(
         &self,
-        configs: Option<&Value>,
+        configs: Option<&ComposeValue>,
         path: &str,
     ) -> Option<Result<String, String>> {
-        let configs = configs.map(Value::items).unwrap_or_default();
+        let configs = configs.map(ComposeValue::items).unwrap_or_default();
         let found = configs.iter().find_map(|config| {
             let name = config.get("source").unwrap_or(config).plain();
             let target = config
@@ -474,31 +483,31 @@ impl Project {
 
 /// Merges a service's own value with that of the service which it extends: mappings and lists hold
 /// both.
-fn merged_values(key: &str, base: &Value, own: &Value) -> Value {
+fn merged_values(key: &str, base: &ComposeValue, own: &ComposeValue) -> ComposeValue {
     match (key, base, own) {
         ("command" | "entrypoint", _, _) => own.clone(),
-        (_, Value::List(base), Value::List(own)) => {
+        (_, ComposeValue::List(base), ComposeValue::List(own)) => {
             let others = base.iter().filter(|item| !own.contains(item)).cloned();
-            Value::List(others.chain(own.iter().cloned()).collect())
+            ComposeValue::List(others.chain(own.iter().cloned()).collect())
         }
-        (_, Value::Map(base), Value::Map(own)) => {
+        (_, ComposeValue::Map(base), ComposeValue::Map(own)) => {
             let is_own = |key: &str| own.iter().any(|(known, _)| known == key);
             let others = base.iter().filter(|(key, _)| !is_own(key)).cloned();
-            Value::Map(others.chain(own.iter().cloned()).collect())
+            ComposeValue::Map(others.chain(own.iter().cloned()).collect())
         }
-        ("environment", base, own) => Value::List([as_list(base), as_list(own)].concat()),
+        ("environment", base, own) => ComposeValue::List([as_list(base), as_list(own)].concat()),
         _ => own.clone(),
     }
 }
 
 /// A mapping as a list of `NAME=VALUE`.
-fn as_list(value: &Value) -> Vec<Value> {
+fn as_list(value: &ComposeValue) -> Vec<ComposeValue> {
     match value {
-        Value::Map(pairs) => pairs
+        ComposeValue::Map(pairs) => pairs
             .iter()
             .map(|(name, value)| match value {
-                Value::Null => Value::text(name.clone()),
-                value => Value::text(format!("{name}={}", value.plain())),
+                ComposeValue::Null => ComposeValue::text(name.clone()),
+                value => ComposeValue::text(format!("{name}={}", value.plain())),
             })
             .collect(),
         value => value.items().to_vec(),

@@ -10,10 +10,10 @@ use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::Endpoint;
 
 use super::lines::Lines;
-use super::note::Kind;
-use super::plan::{Peer, Plan};
-use super::settings::Settings;
-use super::switches::{ACTIONS, Gate, LIBPOD_SECTIONS, Part, SECTIONS, Switches};
+use super::note::NoteKind;
+use super::plan::{PeerDecisions, Plan};
+use super::settings::PeerSettings;
+use super::switches::{ACTIONS, ClosedPart, LIBPOD_SECTIONS, SECTIONS, SwitchFamily, Switches};
 
 /// Variables that are not switches.
 const OTHERS: &[&str] = &[
@@ -25,7 +25,7 @@ const OTHERS: &[&str] = &[
 ];
 
 /// Plans for switches.
-pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
+pub(super) fn plan(settings: &PeerSettings, gate: SwitchFamily, plan: &mut Plan) {
     let switches = Switches::new(settings, gate);
     for section in SECTIONS.iter().filter(|section| switches.is_on(section)) {
         open_section(&switches, "", section, plan);
@@ -40,17 +40,17 @@ pub(super) fn plan(settings: &Settings, gate: Gate, plan: &mut Plan) {
     parts_without_section(&switches, plan);
     plan.default.peer = peer_of_switches(&switches);
     note_unknown_variables(&switches, plan);
-    plan.note(Kind::Hint, switches.assumption());
+    plan.note(NoteKind::Hint, switches.assumption());
     super::haproxy::plan(settings, plan);
     plan.note(
-        Kind::Different,
+        NoteKind::Different,
         "paths are compared whole and in their own case; there, by their beginning and in any case",
     );
 }
 
-fn peer_of_switches(switches: &Switches) -> Peer {
+fn peer_of_switches(switches: &Switches) -> PeerDecisions {
     let (strictest, loosest) = (switches.clone(), switches.clone());
-    Peer::with_older(
+    PeerDecisions::with_older(
         move |method, path| {
             strictest
                 .generations()
@@ -84,7 +84,7 @@ fn open_section(switches: &Switches, engine: &str, section: &str, plan: &mut Pla
         .collect();
     if useful.is_empty() {
         plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!("{name}=1 opens nothing without POST=1"),
         );
         return;
@@ -107,7 +107,7 @@ fn open_section(switches: &Switches, engine: &str, section: &str, plan: &mut Pla
     }
     let mut lines = Lines::default();
     for endpoint in below().filter(|endpoint| methods.contains(&endpoint.method)) {
-        let is_opened = |part: &Part| switches.is_on(part.switch);
+        let is_opened = |part: &ClosedPart| switches.is_on(part.switch);
         match switches.part_of(endpoint) {
             // A switch that names it is a name; a section is a wildcard.
             Some(part) if is_opened(part) && (is_parted || endpoint.is_named_only()) => {
@@ -159,7 +159,7 @@ fn open_actions(switches: &Switches, plan: &mut Plan) {
             match switches.actions_work() {
                 true => plan.rule(rule, format!("{name}=1")),
                 false => plan.note(
-                    Kind::Hint,
+                    NoteKind::Hint,
                     format!(
                         "{name}=1 did nothing there without POST=1; if it was meant to work, \
                         add the rule: {rule}"
@@ -195,7 +195,7 @@ fn parts_without_section(switches: &Switches, plan: &mut Plan) {
             {} %API_PREFIX_CONTAINERS%/%CONTAINER_ID_OR_NAME%/{}",
             part.switch, part.method, part.word
         );
-        plan.note(Kind::Different, what);
+        plan.note(NoteKind::Different, what);
     }
 }
 
@@ -206,12 +206,12 @@ fn note_unknown_variables(switches: &Switches, plan: &mut Plan) {
         let looks_on = ["true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str());
         if !is_switch && !OTHERS.contains(&name.as_str()) {
             plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!("{name} is no variable of that proxy: left out"),
             );
         } else if is_switch && looks_on {
             plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!(
                     "{name}={value} was off there, where only numbers are on: left off; 1 is on"
                 ),

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use cetusguard_config::read_text;
 
 use super::mount::{self, Mount};
-use super::note::{Kind, Note};
+use super::note::{Note, NoteKind};
 use super::project::Project;
 use super::words;
-use super::yaml::Value;
+use super::yaml::ComposeValue;
 
 /// The settings of one proxy.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct PeerSettings {
     /// The name of its service; clients call it by that.
     pub(super) service: Option<String>,
     /// Environment variables in their order.
@@ -20,18 +20,18 @@ pub(super) struct Settings {
     /// The command line.
     pub(super) args: Vec<String>,
     /// The keys of the service.
-    pub(super) keys: Vec<(String, Value)>,
+    pub(super) keys: Vec<(String, ComposeValue)>,
     /// The mounts of the container.
     pub(super) mounts: Vec<Mount>,
     /// A configuration file of its own.
-    pub(super) own: Option<Value>,
+    pub(super) own: Option<ComposeValue>,
     /// Notes on the parts that could not be read.
     pub(super) notes: Vec<Note>,
     /// The compose file that it stood in.
     pub(super) project: Rc<Project>,
 }
 
-impl Settings {
+impl PeerSettings {
     /// Makes settings of variables alone.
     pub(super) fn of_variables(vars: Vec<(String, String)>) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Settings {
     }
 
     /// Makes settings of a configuration file of the proxy's own.
-    pub(super) fn of_own(own: Value) -> Self {
+    pub(super) fn of_own(own: ComposeValue) -> Self {
         Self {
             own: Some(own),
             ..Self::default()
@@ -49,7 +49,11 @@ impl Settings {
     }
 
     /// Reads the settings of a service of a compose file.
-    pub(super) fn of_service(name: Option<String>, service: &Value, project: Rc<Project>) -> Self {
+    pub(super) fn of_service(
+        name: Option<String>,
+        service: &ComposeValue,
+        project: Rc<Project>,
+    ) -> Self {
         let mut settings = Self {
             service: name,
             project,
@@ -62,7 +66,7 @@ impl Settings {
             settings.set(name, value);
         }
         match service.get("command") {
-            Some(Value::Scalar { text, .. }) => {
+            Some(ComposeValue::Scalar { text, .. }) => {
                 let text = settings.interpolated("command", text);
                 settings.args = words::split(&text);
             }
@@ -75,7 +79,11 @@ impl Settings {
             }
             None => {}
         }
-        for item in service.get("volumes").map(Value::items).unwrap_or_default() {
+        for item in service
+            .get("volumes")
+            .map(ComposeValue::items)
+            .unwrap_or_default()
+        {
             settings.mounts.extend(mount::parse_mount(item));
         }
         settings
@@ -90,13 +98,13 @@ impl Settings {
 
     /// Notes something that could not be read and that may restrict clients.
     pub(super) fn lost(&mut self, what: String) {
-        self.notes.push(Note::new(Kind::Lost, what));
+        self.notes.push(Note::new(NoteKind::Lost, what));
     }
 
     /// Reads `env_file`: a path, or a list of paths, in the long form too.
-    fn read_env_files(&mut self, node: Option<&Value>) {
+    fn read_env_files(&mut self, node: Option<&ComposeValue>) {
         let items = match node {
-            Some(Value::List(items)) => items.clone(),
+            Some(ComposeValue::List(items)) => items.clone(),
             Some(item) => vec![item.clone()],
             None => Vec::new(),
         };
@@ -135,18 +143,18 @@ impl Settings {
 
     /// Reads `environment`: a mapping, or a list of `NAME=VALUE`; a name alone takes its value from
     /// the project's variables.
-    fn environment(&mut self, node: Option<&Value>) -> Vec<(String, String)> {
+    fn environment(&mut self, node: Option<&ComposeValue>) -> Vec<(String, String)> {
         let pairs: Vec<(String, Option<String>)> = match node {
-            Some(Value::Map(pairs)) => pairs
+            Some(ComposeValue::Map(pairs)) => pairs
                 .iter()
                 .map(|(name, value)| {
                     (
                         name.clone(),
-                        (*value != Value::Null).then(|| value.plain().to_owned()),
+                        (*value != ComposeValue::Null).then(|| value.plain().to_owned()),
                     )
                 })
                 .collect(),
-            Some(Value::List(items)) => items
+            Some(ComposeValue::List(items)) => items
                 .iter()
                 .map(|item| match item.plain().split_once('=') {
                     Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -195,7 +203,7 @@ impl Settings {
         for name in words::variables(text).into_iter().filter(is_open) {
             let what =
                 format!("{of} depends on {name}, of which only the default is known: {next}");
-            self.notes.push(Note::new(Kind::Lost, what));
+            self.notes.push(Note::new(NoteKind::Lost, what));
         }
         out
     }
@@ -203,7 +211,7 @@ impl Settings {
     /// Returns the tag of the proxy's image: `latest` where none is written, and nothing where the
     /// image is not known or has a digest alone.
     pub(super) fn image_tag(&self) -> Option<String> {
-        let image = self.key("image").map(Value::plain)?;
+        let image = self.key("image").map(ComposeValue::plain)?;
         if image.contains('$') && !self.project.knows_variables {
             return None;
         }
@@ -241,7 +249,7 @@ impl Settings {
     }
 
     /// Returns a key of the service.
-    pub(super) fn key(&self, name: &str) -> Option<&Value> {
+    pub(super) fn key(&self, name: &str) -> Option<&ComposeValue> {
         self.keys
             .iter()
             .find(|(known, _)| known == name)
@@ -250,7 +258,7 @@ impl Settings {
 
     /// Returns the name of its container.
     pub(super) fn container_name(&self) -> Option<&str> {
-        self.key("container_name").map(Value::plain)
+        self.key("container_name").map(ComposeValue::plain)
     }
 
     /// Reads a file at a path in the container: from the mounted file or folder, or from the

@@ -7,16 +7,16 @@
 
 use std::collections::BTreeMap;
 
-use super::note::{Kind, Note};
-use super::plan::{Class, Plan, Rights, profile_name};
+use super::note::{Note, NoteKind};
+use super::plan::{ClientClass, Plan, Rights, profile_name};
 use super::project::{CHAIN, Project};
-use super::settings::Settings;
-use super::yaml::Value;
+use super::settings::PeerSettings;
+use super::yaml::ComposeValue;
 
 /// One proxy, or several that became one.
 #[derive(Debug)]
 pub(super) struct Instance {
-    pub(super) settings: Settings,
+    pub(super) settings: PeerSettings,
     pub(super) plan: Plan,
 }
 
@@ -112,16 +112,16 @@ fn known_clients(instance: &Instance, proxies: &[String]) -> Option<Vec<(String,
 }
 
 /// Returns the services that name the address of a proxy in their settings, or depend on it.
-fn naming_services(settings: &Settings) -> Vec<String> {
+fn naming_services(settings: &PeerSettings) -> Vec<String> {
     let Some(service) = settings.service.as_deref() else {
         return Vec::new();
     };
-    let networks = settings.key("networks").map(Value::pairs);
+    let networks = settings.key("networks").map(ComposeValue::pairs);
     let aliases = networks
         .into_iter()
         .flatten()
         .filter_map(|(_, network)| network.get("aliases"))
-        .flat_map(Value::texts);
+        .flat_map(ComposeValue::texts);
     let hosts: Vec<&str> = std::iter::once(service)
         .chain(settings.container_name())
         .chain(aliases)
@@ -133,7 +133,7 @@ fn naming_services(settings: &Settings) -> Vec<String> {
         let mut linked = ["depends_on", "links"]
             .into_iter()
             .filter_map(|key| node.get(key))
-            .flat_map(Value::names);
+            .flat_map(ComposeValue::names);
         name != service
             && (node.texts().into_iter().any(names_it)
                 || linked.any(|linked| linked.split(':').next() == Some(service)))
@@ -156,7 +156,7 @@ fn names_host(text: &str, host: &str) -> bool {
 }
 
 /// Returns the services that share a network with a proxy.
-fn neighbours(settings: &Settings) -> Vec<String> {
+fn neighbours(settings: &PeerSettings) -> Vec<String> {
     let service = settings.service.as_deref().unwrap_or_default();
     let project = &settings.project;
     let own = own_networks(settings);
@@ -174,7 +174,7 @@ fn neighbours(settings: &Settings) -> Vec<String> {
 
 /// Notes clients that are found by the name of their service in every project, and services that
 /// use the proxy and have no rights in the result.
-pub(super) fn note_clients(settings: &Settings, plan: &mut Plan) {
+pub(super) fn note_clients(settings: &PeerSettings, plan: &mut Plan) {
     note_services_of_every_project(&settings.project, plan);
     note_clients_without_rights(settings, plan);
 }
@@ -204,7 +204,7 @@ fn note_services_of_every_project(project: &Project, plan: &mut Plan) {
     plan.lost(what);
 }
 
-fn note_clients_without_rights(settings: &Settings, plan: &mut Plan) {
+fn note_clients_without_rights(settings: &PeerSettings, plan: &mut Plan) {
     if plan.profiles.is_empty() || !plan.default.rules.is_empty() {
         return;
     }
@@ -226,12 +226,12 @@ fn note_clients_without_rights(settings: &Settings, plan: &mut Plan) {
             let them in, add them to the clients of a profile in cetusguard.yaml",
             without.join(", ")
         );
-        plan.note(Kind::Missing, what);
+        plan.note(NoteKind::Missing, what);
     }
 }
 
 /// Returns the networks of a proxy, also those of the service that it extends.
-fn own_networks(settings: &Settings) -> Vec<String> {
+fn own_networks(settings: &PeerSettings) -> Vec<String> {
     network_names(settings.key("networks"))
 }
 
@@ -240,7 +240,7 @@ fn networks_of_service(project: &Project, service: &str) -> Vec<String> {
     network_names(node.get("networks"))
 }
 
-fn network_names(networks: Option<&Value>) -> Vec<String> {
+fn network_names(networks: Option<&ComposeValue>) -> Vec<String> {
     networks.map_or_else(
         || vec!["default".to_owned()],
         |networks| networks.names().into_iter().map(str::to_owned).collect(),
@@ -284,20 +284,23 @@ fn join_instances(mut all: Vec<(Instance, Vec<(String, Rights)>)>) -> Instance {
         names.join(", "),
         names[0]
     );
-    one.plan.notes.push(Note::new(Kind::Different, what));
+    one.plan.notes.push(Note::new(NoteKind::Different, what));
     if !strangers.is_empty() {
         let what = format!(
             "services without a profile share a network with these proxies: {}; add those that use \
             one to the clients of a profile in cetusguard.yaml",
             strangers.join(", ")
         );
-        one.plan.notes.push(Note::new(Kind::Hint, what));
+        one.plan.notes.push(Note::new(NoteKind::Hint, what));
     }
     one
 }
 
 /// Returns a class for each set of clients with the same rights.
-fn classes_of_clients(all: &[(Instance, Vec<(String, Rights)>)], project: &Project) -> Vec<Class> {
+fn classes_of_clients(
+    all: &[(Instance, Vec<(String, Rights)>)],
+    project: &Project,
+) -> Vec<ClientClass> {
     let mut of_client: BTreeMap<String, (Vec<String>, Rights)> = BTreeMap::new();
     for (instance, clients) in all {
         for (client, rights) in clients {
@@ -306,7 +309,7 @@ fn classes_of_clients(all: &[(Instance, Vec<(String, Rights)>)], project: &Proje
             add_rights(known, rights);
         }
     }
-    let mut classes: Vec<Class> = Vec::new();
+    let mut classes: Vec<ClientClass> = Vec::new();
     for (client, (proxies, rights)) in of_client {
         let conditions = project.service(&client);
         let name = profile_name(&proxies.join("-and-"));
@@ -323,7 +326,7 @@ fn classes_of_clients(all: &[(Instance, Vec<(String, Rights)>)], project: &Proje
         } else {
             name
         };
-        classes.push(Class {
+        classes.push(ClientClass {
             name,
             clients: vec![conditions],
             rights,
@@ -367,12 +370,12 @@ fn add_rights(known: &mut Rights, more: &Rights) {
 }
 
 /// Puts the instance on every network of the others, under their names.
-fn share_networks(settings: &mut Settings, others: &[Instance]) {
-    let mut joined: Vec<(String, Value)> = match settings.key("networks") {
-        Some(Value::Map(pairs)) => pairs.clone(),
+fn share_networks(settings: &mut PeerSettings, others: &[Instance]) {
+    let mut joined: Vec<(String, ComposeValue)> = match settings.key("networks") {
+        Some(ComposeValue::Map(pairs)) => pairs.clone(),
         _ => own_networks(settings)
             .into_iter()
-            .map(|name| (name, Value::Null))
+            .map(|name| (name, ComposeValue::Null))
             .collect(),
     };
     for other in others.iter().map(|instance| &instance.settings) {
@@ -385,7 +388,7 @@ fn share_networks(settings: &mut Settings, others: &[Instance]) {
                 .iter()
                 .position(|(name, _)| *name == network)
                 .unwrap_or_else(|| {
-                    joined.push((network, Value::Null));
+                    joined.push((network, ComposeValue::Null));
                     joined.len() - 1
                 });
             let theirs = other
@@ -394,7 +397,7 @@ fn share_networks(settings: &mut Settings, others: &[Instance]) {
             let all = aliases
                 .iter()
                 .copied()
-                .chain(theirs.map(Value::texts).unwrap_or_default());
+                .chain(theirs.map(ComposeValue::texts).unwrap_or_default());
             let mut pairs = joined[at].1.pairs().to_vec();
             let known = pairs
                 .iter()
@@ -403,17 +406,17 @@ fn share_networks(settings: &mut Settings, others: &[Instance]) {
             let mut items = known
                 .map(|known| known.items().to_vec())
                 .unwrap_or_default();
-            for alias in all.map(Value::text) {
+            for alias in all.map(ComposeValue::text) {
                 if !items.contains(&alias) {
                     items.push(alias);
                 }
             }
-            pairs.push(("aliases".to_owned(), Value::List(items)));
-            joined[at].1 = Value::Map(pairs);
+            pairs.push(("aliases".to_owned(), ComposeValue::List(items)));
+            joined[at].1 = ComposeValue::Map(pairs);
         }
     }
     settings.keys.retain(|(key, _)| key != "networks");
     settings
         .keys
-        .push(("networks".to_owned(), Value::Map(joined)));
+        .push(("networks".to_owned(), ComposeValue::Map(joined)));
 }

@@ -9,11 +9,11 @@ use cetusguard_config::address::Address;
 use super::bodies;
 use super::globs::{self, Ordered};
 use super::losses;
-use super::note::Kind;
-use super::plan::{Class, Frontend, Plan, Rights};
-use super::settings::Settings;
+use super::note::NoteKind;
+use super::plan::{ClientClass, Plan, PlannedFrontend, Rights};
+use super::settings::PeerSettings;
 use super::words;
-use super::yaml::{self, Value};
+use super::yaml::{self, ComposeValue};
 use cetusguard_config::log::Level;
 
 /// The path of the configuration file in the image.
@@ -100,12 +100,12 @@ const ACTIONS: &[(&[&str], &str, &str)] = &[
 ];
 
 /// The settings of sockguard: a variable takes the place of its key in the file.
-pub(super) struct Written<'s> {
-    pub(super) settings: &'s Settings,
-    pub(super) file: Option<Value>,
+pub(super) struct SockguardSettings<'s> {
+    pub(super) settings: &'s PeerSettings,
+    pub(super) file: Option<ComposeValue>,
 }
 
-impl Written<'_> {
+impl SockguardSettings<'_> {
     fn variable(&self, key: &str) -> &str {
         let name = key.replace('.', "_").to_uppercase();
         self.settings.var(&format!("SOCKGUARD_{name}"))
@@ -116,7 +116,7 @@ impl Written<'_> {
         match self.variable(key) {
             "" => self
                 .node(key)
-                .map(Value::plain)
+                .map(ComposeValue::plain)
                 .unwrap_or_default()
                 .to_owned(),
             variable => variable.to_owned(),
@@ -130,7 +130,7 @@ impl Written<'_> {
 
     /// Returns the entries of a key.
     pub(super) fn texts(&self, key: &str) -> Vec<String> {
-        let of_file = || self.node(key).map(Value::texts).unwrap_or_default();
+        let of_file = || self.node(key).map(ComposeValue::texts).unwrap_or_default();
         let texts = match self.variable(key) {
             "" => of_file().into_iter().map(str::to_owned).collect(),
             variable => words::split(&variable.replace(',', " ")),
@@ -145,7 +145,7 @@ impl Written<'_> {
     }
 
     /// Returns the value at a path of keys in the file.
-    pub(super) fn node(&self, key: &str) -> Option<&Value> {
+    pub(super) fn node(&self, key: &str) -> Option<&ComposeValue> {
         key.split('.').try_fold(self.file.as_ref()?, |node, key| {
             let item = || node.items().get(key.parse::<usize>().ok()?);
             node.get(key).or_else(item)
@@ -154,12 +154,12 @@ impl Written<'_> {
 }
 
 /// Plans for its file, its variables, and those that it takes over from another proxy.
-pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+pub(super) fn plan(settings: &PeerSettings, plan: &mut Plan) {
     let file = settings
         .own
         .clone()
         .or_else(|| read_mounted_file(settings, plan));
-    let written = Written { settings, file };
+    let written = SockguardSettings { settings, file };
     set_addresses(&written, plan);
     set_log_options(&written, plan);
     let reads_contents = written.value("insecure_allow_read_exfiltration") == "true";
@@ -182,7 +182,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
 }
 
 /// Reads the file that is mounted into the container; the one of the image has the default rules.
-fn read_mounted_file(settings: &Settings, plan: &mut Plan) -> Option<Value> {
+fn read_mounted_file(settings: &PeerSettings, plan: &mut Plan) -> Option<ComposeValue> {
     let mut args = settings.args.iter();
     let flag = args.find_map(|arg| match arg.trim_start_matches('-').split_once('=') {
         Some(("config", path)) => Some(path.to_owned()),
@@ -231,7 +231,7 @@ fn read_mounted_file(settings: &Settings, plan: &mut Plan) -> Option<Value> {
     }
 }
 
-fn set_addresses(written: &Written<'_>, plan: &mut Plan) {
+fn set_addresses(written: &SockguardSettings<'_>, plan: &mut Plan) {
     let count = written
         .node("listeners")
         .map_or(0, |listeners| listeners.items().len());
@@ -243,7 +243,7 @@ fn set_addresses(written: &Written<'_>, plan: &mut Plan) {
 }
 
 /// Makes a frontend of a listener, by the path of its keys.
-fn add_listener(written: &Written<'_>, path: &str, plan: &mut Plan) {
+fn add_listener(written: &SockguardSettings<'_>, path: &str, plan: &mut Plan) {
     let key = |key: &str| format!("{path}.{key}");
     let (socket, address) = (
         written.value(&key("socket")),
@@ -254,11 +254,11 @@ fn add_listener(written: &Written<'_>, path: &str, plan: &mut Plan) {
         ("", address) => format!("tcp://{address}"),
         (socket, _) => format!("unix://{socket}"),
     };
-    let mut frontend = Frontend::at("tcp://127.0.0.1:2375");
+    let mut frontend = PlannedFrontend::at("tcp://127.0.0.1:2375");
     match Address::frontend(&addr) {
         Ok(_) => frontend.addr = addr,
         Err(expected) => plan.note(
-            Kind::Missing,
+            NoteKind::Missing,
             format!("{path}: {addr} is no address here: {expected}"),
         ),
     }
@@ -297,12 +297,12 @@ fn add_listener(written: &Written<'_>, path: &str, plan: &mut Plan) {
     }
 }
 
-fn set_backend(written: &Written<'_>, plan: &mut Plan) {
-    let endpoints = written.node("upstream.endpoints").map(Value::items);
+fn set_backend(written: &SockguardSettings<'_>, plan: &mut Plan) {
+    let endpoints = written.node("upstream.endpoints").map(ComposeValue::items);
     if let Some([first, others @ ..]) = endpoints {
         let text = |key: &str| {
             let node = key.split('.').try_fold(first, |node, key| node.get(key));
-            node.map(Value::plain).unwrap_or_default().to_owned()
+            node.map(ComposeValue::plain).unwrap_or_default().to_owned()
         };
         let address = match text("address") {
             path if path.starts_with('/') => format!("unix://{path}"),
@@ -311,7 +311,7 @@ fn set_backend(written: &Written<'_>, plan: &mut Plan) {
         match Address::backend(&address) {
             Ok(_) => plan.backend = address,
             Err(expected) => plan.note(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!("upstream.endpoints: {address} is no address here: {expected}"),
             ),
         }
@@ -327,7 +327,7 @@ fn set_backend(written: &Written<'_>, plan: &mut Plan) {
         if !others.is_empty() {
             let what = "upstream.endpoints: the first engine alone is used, since there is no \
                 other to fail over to here";
-            plan.note(Kind::Missing, what);
+            plan.note(NoteKind::Missing, what);
         }
         if !plan.backend.is_empty() {
             return;
@@ -347,7 +347,7 @@ fn set_backend(written: &Written<'_>, plan: &mut Plan) {
     );
 }
 
-fn set_log_options(written: &Written<'_>, plan: &mut Plan) {
+fn set_log_options(written: &SockguardSettings<'_>, plan: &mut Plan) {
     let level = match written.value("log.level") {
         level if level.is_empty() => written.settings.var("LOG_LEVEL").to_owned(),
         level => level,
@@ -356,7 +356,7 @@ fn set_log_options(written: &Written<'_>, plan: &mut Plan) {
         _ if level.is_empty() => {}
         Ok(_) => plan.option("log-level", level.to_lowercase()),
         Err(_) => plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!("log.level {level} is no level: the log has the default one"),
         ),
     }
@@ -366,18 +366,22 @@ fn set_log_options(written: &Written<'_>, plan: &mut Plan) {
 }
 
 /// Reads a list of its rules.
-fn ordered_rules(node: &Value) -> Vec<Ordered> {
-    let read = |item: &Value| {
+fn ordered_rules(node: &ComposeValue) -> Vec<Ordered> {
+    let read = |item: &ComposeValue| {
         let found = item.get("match")?;
-        let method = found.get("method").map_or("*", Value::plain);
-        let allows = item.get("action").map(Value::plain).unwrap_or_default() == "allow";
+        let method = found.get("method").map_or("*", ComposeValue::plain);
+        let allows = item
+            .get("action")
+            .map(ComposeValue::plain)
+            .unwrap_or_default()
+            == "allow";
         Some(Ordered::new(method, found.get("path")?.plain(), allows))
     };
     node.items().iter().filter_map(read).collect()
 }
 
 /// The rules that it makes of another proxy's switches; its own where there are none.
-fn rules_of_switches(settings: &Settings) -> Vec<Ordered> {
+fn rules_of_switches(settings: &PeerSettings) -> Vec<Ordered> {
     let is_on = |name: &str, default: bool| match settings.var(name).to_ascii_lowercase().as_str() {
         "" => default,
         value => matches!(value, "1" | "true" | "yes"),
@@ -412,7 +416,7 @@ fn rules_of_switches(settings: &Settings) -> Vec<Ordered> {
 
 /// Gives the rights to all clients, or to some addresses. Settings that give some clients other
 /// rights are not read, so that no client has any then.
-fn assign_clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
+fn assign_clients(written: &SockguardSettings<'_>, mut rights: Rights, plan: &mut Plan) {
     let of_var = |name: &str| {
         written
             .settings
@@ -453,7 +457,7 @@ fn assign_clients(written: &Written<'_>, mut rights: Rights, plan: &mut Plan) {
         .into_iter()
         .map(|network| vec![("address", network)])
         .collect();
-    plan.profiles.push(Class {
+    plan.profiles.push(ClientClass {
         name: "allowed".to_owned(),
         clients,
         rights,

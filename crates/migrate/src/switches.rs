@@ -3,11 +3,11 @@
 use cetusguard_policy::Method;
 use cetusguard_policy::endpoint::Endpoint;
 
-use super::settings::Settings;
+use super::settings::PeerSettings;
 
 /// The two families of switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
+pub(super) enum SwitchFamily {
     /// Switches for actions come behind that for methods.
     Tecnativa,
     /// Switches for actions work by themselves.
@@ -83,22 +83,22 @@ pub(super) const ACTIONS: &[(&str, &[&str])] = &[
 
 /// A part of `CONTAINERS` that stays closed without a switch of its own.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct ClosedPart {
     pub(super) switch: &'static str,
     /// The part of its paths behind the container's name.
     pub(super) word: &'static str,
     pub(super) method: &'static str,
 }
 
-const fn part(switch: &'static str, word: &'static str, method: &'static str) -> Part {
-    Part {
+const fn part(switch: &'static str, word: &'static str, method: &'static str) -> ClosedPart {
+    ClosedPart {
         switch,
         word,
         method,
     }
 }
 
-const TECNATIVA_PARTS: &[Part] = &[
+const TECNATIVA_PARTS: &[ClosedPart] = &[
     part("ALLOW_EXEC", "exec", "POST"),
     part("ALLOW_KILL", "kill", "POST"),
     part("ALLOW_ATTACH", "attach", "POST"),
@@ -107,7 +107,7 @@ const TECNATIVA_PARTS: &[Part] = &[
     part("ALLOW_LOGS", "logs", "GET"),
 ];
 
-const LINUXSERVER_PARTS: &[Part] = &[
+const LINUXSERVER_PARTS: &[ClosedPart] = &[
     part("ALLOW_LOGS", "logs", "GET"),
     part("ALLOW_TOP", "top", "GET"),
     part("ALLOW_CHANGES", "changes", "GET"),
@@ -133,13 +133,13 @@ enum Tag {
 #[derive(Clone, Debug)]
 pub(super) struct Switches {
     vars: Vec<(String, String)>,
-    gate: Gate,
+    gate: SwitchFamily,
     tag: Tag,
 }
 
 impl Switches {
     /// Takes the variables of the settings.
-    pub(super) fn new(settings: &Settings, gate: Gate) -> Self {
+    pub(super) fn new(settings: &PeerSettings, gate: SwitchFamily) -> Self {
         let tag = match (settings.image_tag().as_deref(), settings.image_version()) {
             (_, Some((0, Some(0..=4)))) => Tag::Released,
             (Some("edge" | "master" | "main"), _) => Tag::Edge,
@@ -156,18 +156,18 @@ impl Switches {
     pub(super) fn assumption(&self) -> &'static str {
         let mut generations = self.generations();
         match (self.gate, generations.next(), generations.next()) {
-            (Gate::Tecnativa, Some(Generation::Sections), None) => {
+            (SwitchFamily::Tecnativa, Some(Generation::Sections), None) => {
                 "the settings are read for Tecnativa's proxy, 0.4 and older"
             }
-            (Gate::Tecnativa, _, None) => {
+            (SwitchFamily::Tecnativa, _, None) => {
                 "the settings are read for Tecnativa's proxy, its main branch of September 2026 \
                 (tag edge)"
             }
-            (Gate::Tecnativa, _, Some(_)) => {
+            (SwitchFamily::Tecnativa, _, Some(_)) => {
                 "the version of Tecnativa's proxy is not certain, so calls that 0.4 or its main \
                 branch of September 2026 (tag edge) refuses are closed"
             }
-            (Gate::LinuxServer, ..) => {
+            (SwitchFamily::LinuxServer, ..) => {
                 "the version of LinuxServer's proxy is not certain, so calls that its versions \
                 since 18 August 2026 refuse are closed"
             }
@@ -193,8 +193,8 @@ impl Switches {
     }
 
     /// Returns the parts that some version of this proxy has switches for.
-    pub(super) fn parts(&self) -> &'static [Part] {
-        if self.gate == Gate::Tecnativa {
+    pub(super) fn parts(&self) -> &'static [ClosedPart] {
+        if self.gate == SwitchFamily::Tecnativa {
             TECNATIVA_PARTS
         } else {
             LINUXSERVER_PARTS
@@ -210,12 +210,14 @@ impl Switches {
             .iter()
             .any(|name| self.is_written(name));
         let known: &[Generation] = match (self.gate, self.tag) {
-            (Gate::Tecnativa, Tag::Edge) => &[Generation::Parts],
-            (Gate::Tecnativa, Tag::Open) if names_parts => &[Generation::Parts],
-            (Gate::Tecnativa, Tag::Released) if !names_parts && !names_methods => {
+            (SwitchFamily::Tecnativa, Tag::Edge) => &[Generation::Parts],
+            (SwitchFamily::Tecnativa, Tag::Open) if names_parts => &[Generation::Parts],
+            (SwitchFamily::Tecnativa, Tag::Released) if !names_parts && !names_methods => {
                 &[Generation::Sections]
             }
-            (Gate::Tecnativa | Gate::LinuxServer, _) => &[Generation::Sections, Generation::Parts],
+            (SwitchFamily::Tecnativa | SwitchFamily::LinuxServer, _) => {
+                &[Generation::Sections, Generation::Parts]
+            }
         };
         known.iter().copied()
     }
@@ -226,7 +228,7 @@ impl Switches {
     }
 
     /// Returns the part of `CONTAINERS` that an endpoint belongs to, in a version that knows parts.
-    pub(super) fn part_of(&self, endpoint: &Endpoint) -> Option<&'static Part> {
+    pub(super) fn part_of(&self, endpoint: &Endpoint) -> Option<&'static ClosedPart> {
         let word = behind_container(
             endpoint
                 .shape
@@ -236,7 +238,7 @@ impl Switches {
         self.part_at(word).filter(|_| self.has_parts())
     }
 
-    fn part_at(&self, word: &str) -> Option<&'static Part> {
+    fn part_at(&self, word: &str) -> Option<&'static ClosedPart> {
         self.parts().iter().find(|part| word.starts_with(part.word))
     }
 
@@ -250,12 +252,12 @@ impl Switches {
 
     /// Returns whether the switches of actions do anything.
     pub(super) fn actions_work(&self) -> bool {
-        self.gate == Gate::LinuxServer || self.is_on("POST")
+        self.gate == SwitchFamily::LinuxServer || self.is_on("POST")
     }
 
     /// Returns whether the proxy has switches for Podman's own API, and some are written.
     pub(super) fn knows_libpod(&self) -> bool {
-        self.gate == Gate::LinuxServer
+        self.gate == SwitchFamily::LinuxServer
             && self
                 .vars
                 .iter()
@@ -291,8 +293,8 @@ impl Switches {
             .map(|(name, _)| *name);
         match (generation, self.gate, own) {
             _ if matches!(method, Method::Get | Method::Head) => true,
-            (Generation::Parts, Gate::Tecnativa, Some(name)) => self.is_on(name),
-            (Generation::Parts, Gate::Tecnativa, None) if method != Method::Post => false,
+            (Generation::Parts, SwitchFamily::Tecnativa, Some(name)) => self.is_on(name),
+            (Generation::Parts, SwitchFamily::Tecnativa, None) if method != Method::Post => false,
             _ => self.is_on("POST"),
         }
     }
@@ -337,8 +339,10 @@ impl Switches {
             })
         };
         match self.gate {
-            Gate::LinuxServer => (acts && !is_closed) || (allows_method && !is_closed && is_open()),
-            Gate::Tecnativa => allows_method && !is_closed && (acts || is_open()),
+            SwitchFamily::LinuxServer => {
+                (acts && !is_closed) || (allows_method && !is_closed && is_open())
+            }
+            SwitchFamily::Tecnativa => allows_method && !is_closed && (acts || is_open()),
         }
     }
 
@@ -346,7 +350,7 @@ impl Switches {
     pub(super) fn knows(&self, name: &str) -> bool {
         let bare = name
             .strip_prefix("LIBPOD_")
-            .filter(|_| self.gate == Gate::LinuxServer);
+            .filter(|_| self.gate == SwitchFamily::LinuxServer);
         let is_libpod = bare.is_some();
         let bare = bare.unwrap_or(name);
         let is_method = ["POST", "DELETE", "PUT", "PATCH"].contains(&bare);
@@ -358,7 +362,7 @@ impl Switches {
             || ACTIONS.iter().any(|(known, _)| is_action(known))
             || (is_method && !is_libpod)
             || self.parts().iter().any(|part| part.switch == bare)
-            || (self.gate == Gate::Tecnativa && bare == "ALLOW_DELETE")
+            || (self.gate == SwitchFamily::Tecnativa && bare == "ALLOW_DELETE")
     }
 }
 

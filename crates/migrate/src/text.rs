@@ -7,7 +7,7 @@ use cetusguard_policy::list_value;
 
 use super::compose::Compose;
 use super::note::Note;
-use super::plan::{Class, Frontend, Plan, Rights};
+use super::plan::{ClientClass, Plan, PlannedFrontend, Rights};
 use super::yaml;
 
 /// Returns the notes as comments, after a heading.
@@ -51,10 +51,10 @@ pub(super) fn configuration(plan: &Plan) -> String {
     out
 }
 
-fn write_frontends(out: &mut String, frontends: &[Frontend]) {
+fn write_frontends(out: &mut String, frontends: &[PlannedFrontend]) {
     match frontends {
         [
-            Frontend {
+            PlannedFrontend {
                 addr,
                 profile: None,
                 keys,
@@ -67,7 +67,7 @@ fn write_frontends(out: &mut String, frontends: &[Frontend]) {
         }
         frontends => {
             out.push_str("frontends:\n");
-            for Frontend {
+            for PlannedFrontend {
                 addr,
                 profile,
                 keys,
@@ -86,8 +86,8 @@ fn write_frontends(out: &mut String, frontends: &[Frontend]) {
     }
 }
 
-fn write_profile(out: &mut String, class: &Class) {
-    let Class {
+fn write_profile(out: &mut String, class: &ClientClass) {
+    let ClientClass {
         name,
         clients,
         rights,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use cetusguard_config::{Sources, grammar};
 
-use super::note::Kind;
+use super::note::NoteKind;
 use super::plan::Plan;
 use super::text;
 use crate::Problem;
@@ -47,10 +47,13 @@ pub(super) fn note_problems(plan: &mut Plan, check: &dyn Fn(&Sources) -> Vec<Pro
         let what = format!("{of_profile}{}; {}", problem.what, problem.fix)
             .replace(VARIABLE, "cetusguard.yaml");
         if problem.is_error {
-            plan.note(Kind::Missing, format!("the result does not start: {what}"));
+            plan.note(
+                NoteKind::Missing,
+                format!("the result does not start: {what}"),
+            );
         } else {
             plan.note(
-                Kind::Hint,
+                NoteKind::Hint,
                 format!("check warns ({}): {what}", problem.code),
             );
         }

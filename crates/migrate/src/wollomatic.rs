@@ -7,10 +7,10 @@
 use cetusguard_config::address::Address;
 use cetusguard_policy::Method;
 
-use super::note::Kind;
+use super::note::NoteKind;
 use super::patterns;
-use super::plan::{Class, Frontend, Plan, Rights, profile_name};
-use super::settings::Settings;
+use super::plan::{ClientClass, Plan, PlannedFrontend, Rights, profile_name};
+use super::settings::PeerSettings;
 use cetusguard_config::log::Level;
 
 /// The options beside `allow` with a method.
@@ -38,7 +38,7 @@ const SWITCHES: &[&str] = &["allowhealthcheck", "logjson", "stoponwatchdog"];
 const LABELS: &str = "socket-proxy.allow.";
 
 /// An option as it was written.
-struct Written {
+struct WrittenOption {
     name: String,
     value: String,
     /// `-name` or `SP_NAME`.
@@ -46,16 +46,16 @@ struct Written {
     is_flag: bool,
 }
 
-struct Options(Vec<Written>);
+struct Options(Vec<WrittenOption>);
 
 impl Options {
-    fn get(&self, name: &str) -> Option<&Written> {
+    fn get(&self, name: &str) -> Option<&WrittenOption> {
         self.0.iter().rev().find(|written| written.name == name)
     }
 
     /// Returns the options with expressions that have an effect. Versions that do not join them
     /// take the last flag of a method, and know no numbered variables.
-    fn rules(&self, joins: bool, plan: &mut Plan) -> Vec<&Written> {
+    fn rules(&self, joins: bool, plan: &mut Plan) -> Vec<&WrittenOption> {
         let rules = self
             .0
             .iter()
@@ -85,11 +85,11 @@ impl Options {
                 method and no numbered variables, so these had no effect and are left out: {}",
                 unused.join(", ")
             );
-            plan.note(Kind::Hint, what);
+            plan.note(NoteKind::Hint, what);
         } else if names.len() < used.len() {
             let what = "several expressions for one method are joined, as version 1.12 and newer \
                 ones do; an older one took the last";
-            plan.note(Kind::Hint, what);
+            plan.note(NoteKind::Hint, what);
         }
         used
     }
@@ -105,7 +105,7 @@ impl Options {
 }
 
 /// Plans for its flags and variables.
-pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
+pub(super) fn plan(settings: &PeerSettings, plan: &mut Plan) {
     let options = read_options(settings, plan);
     let joins = joins_expressions(settings);
     let mut rights = Rights::default();
@@ -114,7 +114,7 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
         match Method::parse(method) {
             Some(method) => add_rule(method, &written.value, &written.from, &mut rights, plan),
             None => plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!("{}: {method} never reaches an engine here", written.from),
             ),
         }
@@ -135,18 +135,18 @@ pub(super) fn plan(settings: &Settings, plan: &mut Plan) {
 
 /// Returns whether the proxy's version joins several expressions for one method. Version 1.12 and
 /// newer ones do, and all tags but those of an older version are read as a newer one.
-fn joins_expressions(settings: &Settings) -> bool {
+fn joins_expressions(settings: &PeerSettings) -> bool {
     !matches!(settings.image_version(), Some((0, _) | (1, Some(0..=11))))
 }
 
 /// Reads flags and variables. A flag goes before its variable; an empty value is none.
-fn read_options(settings: &Settings, plan: &mut Plan) -> Options {
+fn read_options(settings: &PeerSettings, plan: &mut Plan) -> Options {
     let mut all = parse_flags(&settings.args);
     let flagged: Vec<String> = all.iter().map(|written| written.name.clone()).collect();
     for (from, value) in &settings.vars {
         let Some(name) = from.strip_prefix("SP_") else {
             plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!("{from} is no variable of that proxy: left out"),
             );
             continue;
@@ -156,7 +156,7 @@ fn read_options(settings: &Settings, plan: &mut Plan) -> Options {
             None => name.to_lowercase(),
         };
         if !flagged.contains(&name) && !value.is_empty() {
-            all.push(Written {
+            all.push(WrittenOption {
                 name,
                 value: value.clone(),
                 from: from.clone(),
@@ -170,7 +170,7 @@ fn read_options(settings: &Settings, plan: &mut Plan) -> Options {
     };
     for written in all.iter().filter(|written| !known(&written.name)) {
         plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!("{} is no option of that proxy: left out", written.from),
         );
     }
@@ -179,7 +179,7 @@ fn read_options(settings: &Settings, plan: &mut Plan) -> Options {
 }
 
 /// `-name=value`, `-name value`; a switch has its value behind an equals sign, if any.
-fn parse_flags(args: &[String]) -> Vec<Written> {
+fn parse_flags(args: &[String]) -> Vec<WrittenOption> {
     let mut flags = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -196,7 +196,7 @@ fn parse_flags(args: &[String]) -> Vec<Written> {
             None if SWITCHES.contains(&name) => (name, "true".to_owned()),
             None => (name, args.next().cloned().unwrap_or_default()),
         };
-        flags.push(Written {
+        flags.push(WrittenOption {
             name: name.to_owned(),
             value,
             from: format!("-{name}"),
@@ -224,14 +224,14 @@ fn set_addresses(options: &Options, plan: &mut Plan) {
                 .map_or(Some(0o600), parse_mode);
             if mode.is_none() {
                 plan.note(
-                    Kind::Different,
+                    NoteKind::Different,
                     "-proxysocketendpointfilemode is no mode from 0 to 0777: the socket has 0600",
                 );
             }
             let keys = vec![("socket-mode", format!("{:04o}", mode.unwrap_or(0o600)))];
-            Frontend {
+            PlannedFrontend {
                 keys,
-                ..Frontend::at(format!("unix://{path}"))
+                ..PlannedFrontend::at(format!("unix://{path}"))
             }
         }
         None => {
@@ -241,7 +241,7 @@ fn set_addresses(options: &Options, plan: &mut Plan) {
             } else {
                 ip.to_owned()
             };
-            Frontend::at(format!(
+            PlannedFrontend::at(format!(
                 "tcp://{ip}:{}",
                 options.value("proxyport").unwrap_or("2375")
             ))
@@ -251,10 +251,11 @@ fn set_addresses(options: &Options, plan: &mut Plan) {
         Ok(_) => plan.frontends.push(frontend),
         Err(expected) => {
             plan.note(
-                Kind::Missing,
+                NoteKind::Missing,
                 format!("{} is no address here: {expected}", frontend.addr),
             );
-            plan.frontends.push(Frontend::at("tcp://127.0.0.1:2375"));
+            plan.frontends
+                .push(PlannedFrontend::at("tcp://127.0.0.1:2375"));
         }
     }
     plan.backend = format!(
@@ -267,7 +268,7 @@ fn set_addresses(options: &Options, plan: &mut Plan) {
 
 /// Reads a mode as that proxy does: the flag as a number of Go, which is decimal unless it begins
 /// with 0, 0o, 0x or 0b; the variable as an octal number.
-fn parse_mode(written: &Written) -> Option<u32> {
+fn parse_mode(written: &WrittenOption) -> Option<u32> {
     let text = written.value.replace('_', "");
     let (digits, radix) = match text.as_str() {
         text if !written.is_flag => (text, 8),
@@ -289,7 +290,7 @@ fn set_other_options(options: &Options, plan: &mut Plan) {
         match Level::parse(level) {
             Ok(_) => plan.option("log-level", level.to_ascii_lowercase()),
             Err(_) => plan.note(
-                Kind::Different,
+                NoteKind::Different,
                 format!("-loglevel={level} is no level: the log has the default one"),
             ),
         }
@@ -300,7 +301,7 @@ fn set_other_options(options: &Options, plan: &mut Plan) {
     match options.value("shutdowngracetime").map(str::parse::<u32>) {
         Some(Ok(seconds)) => plan.option("drain-timeout", format!("{seconds}s")),
         Some(Err(_)) => plan.note(
-            Kind::Different,
+            NoteKind::Different,
             "-shutdowngracetime is no number of seconds: left out",
         ),
         None => {}
@@ -308,18 +309,18 @@ fn set_other_options(options: &Options, plan: &mut Plan) {
     if options.value("watchdoginterval").is_some() || options.value("stoponwatchdog").is_some() {
         let what = "the watchdog: an engine that comes back is found again by itself; the \
             healthcheck tells while it is away";
-        plan.note(Kind::Different, what);
+        plan.note(NoteKind::Different, what);
     }
     if options.is_on("allowhealthcheck") {
         plan.note(
-            Kind::Different,
+            NoteKind::Different,
             "the health check is cetusguard healthcheck, which needs no port of its own",
         );
     }
 }
 
 /// Makes a profile for the addresses and names that may connect; other clients have no rights.
-fn assign_clients(options: &Options, rights: Rights, settings: &Settings, plan: &mut Plan) {
+fn assign_clients(options: &Options, rights: Rights, settings: &PeerSettings, plan: &mut Plan) {
     let allowed = options.value("allowfrom").unwrap_or("127.0.0.1/32");
     let mut sources: Vec<&str> = allowed
         .split(',')
@@ -335,7 +336,7 @@ fn assign_clients(options: &Options, rights: Rights, settings: &Settings, plan: 
                 meant to work, add it to clients",
                 unused.join(",")
             );
-            plan.note(Kind::Different, what);
+            plan.note(NoteKind::Different, what);
         }
     }
     let is_local = options.value("listenip").unwrap_or("127.0.0.1") == "127.0.0.1"
@@ -369,10 +370,10 @@ fn assign_clients(options: &Options, rights: Rights, settings: &Settings, plan: 
             "-allowfrom={source}: clients are found by {} in the engine's answers, not in DNS",
             keys.join(" or ")
         );
-        plan.note(Kind::Different, what);
+        plan.note(NoteKind::Different, what);
         clients.extend(found);
     }
-    plan.profiles.push(Class {
+    plan.profiles.push(ClientClass {
         name: "allowed".to_owned(),
         clients,
         rights,
@@ -389,7 +390,7 @@ pub(super) fn bind_exceptions(folders: &str) -> impl Iterator<Item = String> {
 }
 
 /// Makes profiles of the rights that other services have as labels.
-fn add_labelled_profiles(settings: &Settings, joins: bool, plan: &mut Plan) {
+fn add_labelled_profiles(settings: &PeerSettings, joins: bool, plan: &mut Plan) {
     for (service, node) in &settings.project.services {
         let mut rights = Rights::default();
         for (key, value) in settings.project.labels(node) {
@@ -415,7 +416,7 @@ fn add_labelled_profiles(settings: &Settings, joins: bool, plan: &mut Plan) {
             .iter_mut()
             .for_each(|class| class.clients.retain(|entry| entry.iter().all(is_other)));
         let clients = vec![settings.project.service(service)];
-        plan.profiles.push(Class {
+        plan.profiles.push(ClientClass {
             name: profile_name(service),
             clients,
             rights,
@@ -427,7 +428,7 @@ fn add_labelled_profiles(settings: &Settings, joins: bool, plan: &mut Plan) {
         .collect::<Vec<_>>()
     {
         plan.note(
-            Kind::Different,
+            NoteKind::Different,
             format!(
                 "the rules of {} are left out: no client has them",
                 class.name

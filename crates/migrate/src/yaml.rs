@@ -18,7 +18,7 @@ const VALUES: usize = 100_000;
 
 /// A value of a compose file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum ComposeValue {
     /// Nothing behind the colon, `~` or `null`.
     Null,
     /// Text, a number or a truth value.
@@ -34,7 +34,7 @@ pub(super) enum Value {
     Map(Vec<(String, Self)>),
 }
 
-impl Value {
+impl ComposeValue {
     /// Makes a text.
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Scalar {
@@ -129,8 +129,8 @@ impl Value {
 ///
 /// # Errors
 /// The first thing that is no YAML, or that two readers would take for two things.
-pub(super) fn parse_document(text: &str) -> Result<Value, Mistakes> {
-    let mut reader = Reader {
+pub(super) fn parse_document(text: &str) -> Result<ComposeValue, Mistakes> {
+    let mut reader = ComposeReader {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         budget: VALUES,
@@ -153,7 +153,7 @@ pub(super) fn parse_document(text: &str) -> Result<Value, Mistakes> {
             event => root = Some(reader.value(event, span, 0)?),
         }
     }
-    Ok(root.unwrap_or(Value::Null))
+    Ok(root.unwrap_or(ComposeValue::Null))
 }
 
 fn mistake_at(span: Span, what: &str, fix: &str) -> Mistakes {
@@ -163,14 +163,14 @@ fn mistake_at(span: Span, what: &str, fix: &str) -> Mistakes {
     )])
 }
 
-struct Reader<'i> {
+struct ComposeReader<'i> {
     parser: Parser<'i, saphyr_parser::StrInput<'i>>,
-    anchors: HashMap<usize, Value>,
+    anchors: HashMap<usize, ComposeValue>,
     /// The number of values that aliases may still stand for.
     budget: usize,
 }
 
-impl<'i> Reader<'i> {
+impl<'i> ComposeReader<'i> {
     fn next(&mut self) -> Result<Option<(Event<'i>, Span)>, Mistakes> {
         let next = self.parser.next().transpose();
         next.map_err(|error| {
@@ -184,7 +184,12 @@ impl<'i> Reader<'i> {
         })
     }
 
-    fn value(&mut self, event: Event<'i>, span: Span, depth: usize) -> Result<Value, Mistakes> {
+    fn value(
+        &mut self,
+        event: Event<'i>,
+        span: Span,
+        depth: usize,
+    ) -> Result<ComposeValue, Mistakes> {
         if depth > DEPTH {
             return Err(mistake_at(
                 span,
@@ -210,7 +215,7 @@ impl<'i> Reader<'i> {
                 })?;
                 (value, 0)
             }
-            _ => (Value::Null, 0),
+            _ => (ComposeValue::Null, 0),
         };
         if anchor != 0 {
             self.anchors.insert(anchor, value.clone());
@@ -218,7 +223,7 @@ impl<'i> Reader<'i> {
         Ok(value)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, Mistakes> {
+    fn list(&mut self, depth: usize) -> Result<ComposeValue, Mistakes> {
         let mut items = Vec::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::SequenceEnd) {
@@ -226,20 +231,20 @@ impl<'i> Reader<'i> {
             }
             items.push(self.value(event, span, depth + 1)?);
         }
-        Ok(Value::List(items))
+        Ok(ComposeValue::List(items))
     }
 
     /// Reads a mapping. Mappings that are merged into it (`<<`) fill in keys that it does not have
     /// itself, the first mapping first.
-    fn map(&mut self, depth: usize) -> Result<Value, Mistakes> {
-        let (mut pairs, mut merged) = (Vec::<(String, Value)>::new(), Vec::new());
+    fn map(&mut self, depth: usize) -> Result<ComposeValue, Mistakes> {
+        let (mut pairs, mut merged) = (Vec::<(String, ComposeValue)>::new(), Vec::new());
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
             }
             let is_merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
-            let Value::Scalar { text: key, .. } = self.value(event, span, depth + 1)? else {
+            let ComposeValue::Scalar { text: key, .. } = self.value(event, span, depth + 1)? else {
                 return Err(mistake_at(
                     span,
                     "a key that is no text",
@@ -251,7 +256,7 @@ impl<'i> Reader<'i> {
             };
             let value = self.value(event, span, depth + 1)?;
             match value {
-                Value::List(sources) if is_merge => merged.extend(sources),
+                ComposeValue::List(sources) if is_merge => merged.extend(sources),
                 source if is_merge => merged.push(source),
                 _ if pairs.iter().any(|(known, _)| *known == key) => {
                     return Err(mistake_at(
@@ -264,21 +269,25 @@ impl<'i> Reader<'i> {
             }
         }
         for source in merged {
-            let Value::Map(source) = source else { continue };
+            let ComposeValue::Map(source) = source else {
+                continue;
+            };
             let others = source
                 .into_iter()
                 .filter(|(key, _)| !pairs.iter().any(|(known, _)| known == key));
             let others: Vec<_> = others.collect();
             pairs.extend(others);
         }
-        Ok(Value::Map(pairs))
+        Ok(ComposeValue::Map(pairs))
     }
 }
 
-fn scalar_value(text: &str, style: ScalarStyle) -> Value {
+fn scalar_value(text: &str, style: ScalarStyle) -> ComposeValue {
     match style {
-        ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
-        _ => Value::Scalar {
+        ScalarStyle::Plain if matches!(text, "" | "~" | "null" | "Null" | "NULL") => {
+            ComposeValue::Null
+        }
+        _ => ComposeValue::Scalar {
             text: text.to_owned(),
             is_quoted: style != ScalarStyle::Plain,
         },
@@ -286,15 +295,15 @@ fn scalar_value(text: &str, style: ScalarStyle) -> Value {
 }
 
 /// Writes a value behind its key or its dash, in block style.
-pub(super) fn write_value(out: &mut String, value: &Value, indent: usize) {
+pub(super) fn write_value(out: &mut String, value: &ComposeValue, indent: usize) {
     match value {
-        Value::Null => out.push('\n'),
-        Value::Scalar { text, is_quoted } => {
+        ComposeValue::Null => out.push('\n'),
+        ComposeValue::Scalar { text, is_quoted } => {
             let _ = writeln!(out, " {}", scalar_text(text, *is_quoted));
         }
-        Value::List(items) if items.is_empty() => out.push_str(" []\n"),
-        Value::Map(pairs) if pairs.is_empty() => out.push_str(" {}\n"),
-        Value::List(items) => {
+        ComposeValue::List(items) if items.is_empty() => out.push_str(" []\n"),
+        ComposeValue::Map(pairs) if pairs.is_empty() => out.push_str(" {}\n"),
+        ComposeValue::List(items) => {
             out.push('\n');
             for item in items {
                 let _ = write!(out, "{:indent$}-", "");
@@ -302,14 +311,14 @@ pub(super) fn write_value(out: &mut String, value: &Value, indent: usize) {
                 let mut inner = String::new();
                 write_value(&mut inner, item, indent + 2);
                 match item {
-                    Value::Map(pairs) if !pairs.is_empty() => {
+                    ComposeValue::Map(pairs) if !pairs.is_empty() => {
                         let _ = write!(out, " {}", inner.trim_start());
                     }
                     _ => out.push_str(&inner),
                 }
             }
         }
-        Value::Map(pairs) => {
+        ComposeValue::Map(pairs) => {
             out.push('\n');
             write_pairs(out, pairs, indent);
         }
@@ -317,7 +326,7 @@ pub(super) fn write_value(out: &mut String, value: &Value, indent: usize) {
 }
 
 /// Writes the pairs of a mapping, one below the other.
-pub(super) fn write_pairs(out: &mut String, pairs: &[(String, Value)], indent: usize) {
+pub(super) fn write_pairs(out: &mut String, pairs: &[(String, ComposeValue)], indent: usize) {
     for (key, value) in pairs {
         let _ = write!(out, "{:indent$}{}:", "", scalar_text(key, false));
         write_value(out, value, indent + 2);

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use crate::advice::buildkit;
 use crate::advice::exec;
-use crate::denial::{Denial, DenialKind, Reason};
+use crate::denial::{Denial, DenialKind, DenialReason};
 use crate::endpoint::{self, Endpoint};
 use crate::guard::{
-    self, Case, Cleared, Duty, Guard, Level, Objection, Obligation, Reader, Surroundings, Use,
+    self, Case, Cleared, Duty, EndpointReader, Guard, GuardLevel, Objection, Obligation,
+    Surroundings, Use,
 };
 use crate::identity::profile::{Mode, Profile};
 use crate::object::Object;
@@ -144,7 +145,7 @@ impl Permit {
         self.obligation
             .as_ref()
             .and_then(|obligation| obligation.reader)
-            .is_some_and(Reader::reads_body)
+            .is_some_and(EndpointReader::reads_body)
     }
 
     /// Returns whether the guard needs to know the proxy's own container, because the call may name
@@ -154,7 +155,7 @@ impl Permit {
         let is_guarded = self
             .obligation
             .as_ref()
-            .is_some_and(|obligation| obligation.guard.level != Level::Privileged);
+            .is_some_and(|obligation| obligation.guard.level != GuardLevel::Privileged);
         let may_name = |endpoint: &Endpoint| guard::may_name_the_proxys(endpoint.id);
         is_guarded && (self.judges_recreation() || self.call.endpoint().is_some_and(may_name))
     }
@@ -217,7 +218,7 @@ pub fn decide(call: Call, profile: &Profile) -> Verdict {
         }
         Err(reason) => {
             let can_build = buildkit::can_be_opened(&profile.guard);
-            let is_closed = matches!(reason, Reason::Closed { .. });
+            let is_closed = matches!(reason, DenialReason::Closed { .. });
             let needs_rule = is_closed && find_opening_rule(&call, profile).is_err();
             let missing_half = exec::find_missing_half(&call, profile);
             Verdict::Deny(Denial {
@@ -265,9 +266,9 @@ impl Verdict {
 pub(crate) fn find_granting_rule(
     call: &Call,
     profile: &Profile,
-) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+) -> Result<(Arc<Rule>, Option<&'static EndpointReader>), DenialReason> {
     if let Some(rule) = find_denying_rule(&profile.rules, call, &profile.guard) {
-        return Err(Reason::Denied {
+        return Err(DenialReason::Denied {
             rule: Arc::clone(rule),
         });
     }
@@ -283,14 +284,14 @@ pub(crate) fn find_granting_rule(
         Ok(rule) => apply_guard(call, asked, profile, rule),
         // No rule can open the endpoint.
         Err(_) if let Duty::Closed(why) = guard::duty(call, &profile.guard) => {
-            Err(Reason::Closed { why })
+            Err(DenialReason::Closed { why })
         }
         Err(None) => match for_any_name(asked, profile) {
             Some(rule) => apply_guard(call, asked, profile, rule),
-            None => Err(Reason::NoRule),
+            None => Err(DenialReason::NoRule),
         },
-        Err(Some(rule)) if call.endpoint().is_some() => Err(Reason::Vault { rule }),
-        Err(Some(rule)) => Err(Reason::Unknown { rule }),
+        Err(Some(rule)) if call.endpoint().is_some() => Err(DenialReason::Vault { rule }),
+        Err(Some(rule)) => Err(DenialReason::Unknown { rule }),
     }
 }
 
@@ -302,8 +303,8 @@ pub(crate) fn find_denying_rule<'r>(
     guard: &Guard,
 ) -> Option<&'r Arc<Rule>> {
     let on_podman = || match guard.level {
-        Level::Privileged => rules.denial_on_podman(call),
-        Level::Baseline | Level::Restricted => None,
+        GuardLevel::Privileged => rules.denial_on_podman(call),
+        GuardLevel::Baseline | GuardLevel::Restricted => None,
     };
     rules.denial(call).or_else(on_podman)
 }
@@ -397,14 +398,14 @@ fn apply_guard(
     asked: &Call,
     profile: &Profile,
     rule: Arc<Rule>,
-) -> Result<(Arc<Rule>, Option<&'static Reader>), Reason> {
+) -> Result<(Arc<Rule>, Option<&'static EndpointReader>), DenialReason> {
     if let Some(why) = profile.view.closes(call, &profile.guard) {
-        return Err(Reason::BeyondView { why });
+        return Err(DenialReason::BeyondView { why });
     }
     match guard::duty(call, &profile.guard) {
         Duty::Pass => Ok((rule, None)),
         Duty::Judge(reader) => Ok((rule, Some(reader))),
-        Duty::Closed(why) => Err(Reason::Closed { why }),
+        Duty::Closed(why) => Err(DenialReason::Closed { why }),
         Duty::Unread => {
             // Unknown endpoints, and those that have to be named, are already granted by name only.
             let Some(endpoint) = call.endpoint().filter(|endpoint| !endpoint.is_named_only())
@@ -420,7 +421,7 @@ fn apply_guard(
             });
             naming
                 .map(|rule| (Arc::clone(rule), None))
-                .ok_or(Reason::Unread { rule })
+                .ok_or(DenialReason::Unread { rule })
         }
     }
 }
@@ -429,9 +430,9 @@ fn apply_guard(
 fn obligation(
     call: &Call,
     profile: &Profile,
-    reader: Option<&'static Reader>,
+    reader: Option<&'static EndpointReader>,
 ) -> Option<Obligation> {
-    let is_guarded = profile.guard.level != Level::Privileged;
+    let is_guarded = profile.guard.level != GuardLevel::Privileged;
     let acts = !call.method().is_safe() || Use::of_call(call) != Use::Look;
     let is_due = reader.is_some()
         || (is_guarded && acts)
@@ -569,7 +570,7 @@ mod tests {
 
     fn profile(rules: &str) -> Profile {
         let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
-        let limits = crate::identity::limit::Limits::default();
+        let limits = crate::identity::limit::ClientLimits::default();
         let guard = Arc::default();
         let (name, targets) = ("default".to_owned(), Arc::default());
         Profile {
@@ -1101,7 +1102,7 @@ mod tests {
             assert_eq!(text.contains(&rule), with_rule, "{text}");
             assert!(text.ends_with(" would allow it"), "{text}");
             profile.guard = Arc::new(Guard {
-                level: Level::Privileged,
+                level: GuardLevel::Privileged,
                 ..Guard::default()
             });
             assert_eq!(
@@ -1191,7 +1192,7 @@ mod tests {
             assert_eq!(verdict(rules, request), want, "{rules}: {request}");
             let mut open = profile(rules);
             open.guard = Arc::new(guard::Guard {
-                level: Level::Privileged,
+                level: GuardLevel::Privileged,
                 ..guard::Guard::default()
             });
             let (method, target) = request.split_once(' ').expect("a request line");

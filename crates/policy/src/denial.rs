@@ -18,7 +18,7 @@ pub struct Denial {
     /// The call.
     pub call: Call,
     /// The reason of the refusal.
-    pub reason: Reason,
+    pub reason: DenialReason,
     pub(crate) profile: String,
     /// `true` if rules can open the channels of BuildKit for this client.
     pub(crate) can_build: bool,
@@ -32,7 +32,7 @@ pub struct Denial {
 
 /// The reason why the rules refuse a call.
 #[derive(Debug)]
-pub enum Reason {
+pub enum DenialReason {
     /// No rule matches method and path.
     NoRule,
     /// The rule denies the call; allow rules do not change that.
@@ -67,7 +67,7 @@ pub enum Reason {
     },
 }
 
-/// The kinds of [`Reason`], without the rule or the sentence that belongs to one denial.
+/// The kinds of [`DenialReason`], without the rule or the sentence that belongs to one denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DenialKind {
     /// No rule matches method and path.
@@ -122,7 +122,7 @@ impl DenialKind {
     }
 }
 
-impl Reason {
+impl DenialReason {
     /// Returns the kind of the reason.
     #[must_use]
     pub const fn kind(&self) -> DenialKind {
@@ -149,7 +149,7 @@ impl fmt::Display for Denial {
         } = self;
         let (method, path) = (call.method(), shortened(call.path()));
         match reason {
-            Reason::NoRule => {
+            DenialReason::NoRule => {
                 write!(f, "no rule of profile {profile} allows {method} {path}")?;
                 // The rule to add would open the call for every client that no profile matches.
                 if self.is_unmatched {
@@ -159,7 +159,7 @@ impl fmt::Display for Denial {
                     )?;
                 }
             }
-            Reason::Denied { rule } if let Some(part) = rule.denied_part(call) => {
+            DenialReason::Denied { rule } if let Some(part) = rule.denied_part(call) => {
                 return write!(
                     f,
                     "the rule `{rule}` of profile {profile} denies {part}, which {method} {path} \
@@ -167,38 +167,38 @@ impl fmt::Display for Denial {
                     narrow it"
                 );
             }
-            Reason::Denied { rule } => {
+            DenialReason::Denied { rule } => {
                 return write!(
                     f,
                     "the rule `{rule}` of profile {profile} denies {method} {path}, whatever other \
                     rules say; to allow it, take that rule out or narrow it"
                 );
             }
-            Reason::Vault { rule } => write!(
+            DenialReason::Vault { rule } => write!(
                 f,
                 "{method} {path} hands over contents or a live channel, which the wildcard of the \
                 rule `{rule}` does not open"
             )?,
-            Reason::Unknown { rule } => {
+            DenialReason::Unknown { rule } => {
                 write!(
                     f,
                     "{method} {path} is no endpoint of a known engine, and the wildcard of the \
                     rule `{rule}` does not open it"
                 )?;
             }
-            Reason::Unread { rule } => write!(
+            DenialReason::Unread { rule } => write!(
                 f,
                 "the guard of profile {profile} cannot judge the body of {method} {path}, so the \
                 wildcard of the rule `{rule}` does not open it"
             )?,
-            Reason::BeyondView { why } => {
+            DenialReason::BeyondView { why } => {
                 return write!(
                     f,
                     "the view of profile {profile} does not include {method} {path}: {why}; a \
                     profile without visible, own and redact would allow it"
                 );
             }
-            Reason::Closed { why } => {
+            DenialReason::Closed { why } => {
                 write!(
                     f,
                     "the guard of profile {profile} refuses {method} {path} to every client: {why}"
@@ -247,7 +247,7 @@ impl Denial {
         let captured = self
             .call
             .captured()
-            .filter(|_| matches!(self.reason, Reason::NoRule))?;
+            .filter(|_| matches!(self.reason, DenialReason::NoRule))?;
         let is_id =
             captured.word.len() <= 64 && captured.word.bytes().all(|byte| byte.is_ascii_hexdigit());
         (captured.kind == ObjectKind::Container && is_id).then_some(captured.word)
@@ -263,7 +263,7 @@ impl Denial {
         match Permit::by_name(&by_name, container, profile) {
             Verdict::Allow(permit) => Verdict::Allow(permit),
             Verdict::Deny(Denial {
-                reason: reason @ Reason::Denied { .. },
+                reason: reason @ DenialReason::Denied { .. },
                 ..
             }) => Verdict::Deny(Self { reason, ..self }),
             Verdict::Deny(_) => Verdict::Deny(self),
@@ -329,7 +329,9 @@ impl Denial {
     fn is_final(&self) -> bool {
         matches!(
             self.reason,
-            Reason::Closed { .. } | Reason::BeyondView { .. } | Reason::Denied { .. }
+            DenialReason::Closed { .. }
+                | DenialReason::BeyondView { .. }
+                | DenialReason::Denied { .. }
         )
     }
 }

@@ -35,12 +35,12 @@ pub use analysis::survey::{
 };
 pub use analysis::trace::{Attempt, Tried, trace};
 pub use decide::{Ground, Permit, Verdict, decide};
-pub use denial::{Denial, DenialKind, Reason};
+pub use denial::{Denial, DenialKind, DenialReason};
 pub use identity::client::{
-    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, Kind, Principal, Selector,
-    Subject,
+    COMPOSE_PROJECT, COMPOSE_SERVICE, Certificate, Condition, Container, FactKind, LimitSubject,
+    Principal, Selector,
 };
-pub use identity::limit::{Limits, Rate};
+pub use identity::limit::{ClientLimits, Rate};
 pub use identity::preset::Preset;
 pub use identity::profile::{Ambiguous, Mode, Profile, Profiles};
 pub use identity::target::{TargetCondition, Targets};

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::endpoint::ObjectKind;
-use crate::guard::{Json, Malformed};
+use crate::guard::{Json, MalformedJson};
 
 /// The identifier of Podman's default network: the SHA-256 of its name.
 const PODMAN_DEFAULT_NETWORK: &str =
@@ -115,7 +115,7 @@ impl Object {
     ///
     /// # Errors
     /// The answer is not JSON that all readers read alike.
-    pub fn read(kind: ObjectKind, answer: &[u8]) -> Result<Self, Malformed> {
+    pub fn read(kind: ObjectKind, answer: &[u8]) -> Result<Self, MalformedJson> {
         Json::read(answer).map(|answer| Self::from_json(kind, &answer))
     }
 

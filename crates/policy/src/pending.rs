@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::decide::{Ground, Permit, STRANGERS, Verdict, find_rule_for_object};
-use crate::denial::{Denial, Reason};
+use crate::denial::{Denial, DenialReason};
 use crate::endpoint::{Endpoint, EndpointId, ObjectKind};
 use crate::guard::{Finding, Objection};
 use crate::identity::profile::Profile;
@@ -138,7 +138,7 @@ impl Permit {
             })
         };
         if let Some(rule) = find_denying_rule_for_object(&self.call, object, profile) {
-            return refused(self.call, Reason::Denied { rule });
+            return refused(self.call, DenialReason::Denied { rule });
         }
         // Patterns are matched with the path: of a volume, with its whole name in place of the
         // beginning by which the client may call it.
@@ -153,7 +153,7 @@ impl Permit {
         match granted {
             Some(rule) => self.ground = Ground::Rule(rule),
             None if self.is_granted_by_word() => {}
-            None => return refused(self.call, Reason::NoRule),
+            None => return refused(self.call, DenialReason::NoRule),
         }
         let is_command = self
             .call
@@ -272,7 +272,11 @@ mod tests {
     fn profile(rules: &str) -> Profile {
         let rules =
             RuleSet::new(parse("t", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0])));
-        let (name, limits, guard) = ("p".to_owned(), crate::Limits::default(), Arc::default());
+        let (name, limits, guard) = (
+            "p".to_owned(),
+            crate::ClientLimits::default(),
+            Arc::default(),
+        );
         Profile {
             name,
             rules,

@@ -3,7 +3,7 @@
 
 use crate::decide::{STRANGERS, find_granting_rule};
 use crate::endpoint::{Endpoint, EndpointId};
-use crate::guard::{Level, Loss, Recreation, Replacement};
+use crate::guard::{GuardLevel, Loss, Recreation, Replacement};
 use crate::identity::profile::Profile;
 use crate::request::call::Call;
 use crate::request::method::Method;
@@ -13,7 +13,7 @@ use crate::request::method::Method;
 /// refuses a create.
 pub(crate) fn replacement(call: &Call, profile: &Profile) -> Option<Replacement> {
     let how = profile.recreation.filter(|how| *how != Recreation::Off)?;
-    let loss = Loss::of_call(call).filter(|_| profile.guard.level != Level::Privileged)?;
+    let loss = Loss::of_call(call).filter(|_| profile.guard.level != GuardLevel::Privileged)?;
     let prefix = call.version_prefix();
     let may = |path: &str| {
         let sibling = Call::from_path(Method::Post, &format!("{prefix}{path}")).ok()?;

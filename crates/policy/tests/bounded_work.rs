@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use cetusguard_policy::guard::{Exception, Guard, HostPath, Objection, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Permit, Profile, Verdict, decide};
+use cetusguard_policy::{Call, ClientLimits, Mode, Permit, Profile, Verdict, decide};
 
 /// A permit to create containers that mount `/srv`.
 fn permit() -> Permit {
     let profile = Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", "POST .*").expect("a rule")),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::new(Guard {
             allow: vec![Exception::read("bind=/srv/**").expect("one")],
             ..Guard::default()

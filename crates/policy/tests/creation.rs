@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{
-    Amount, CommandPattern, Creation, Exception, Guard, ImageDenial, ImageRewrite, LabelPattern,
-    Level, ObjectPattern, Objection, PortPattern, Quota, RestartPolicy, Surroundings, Unit,
+    Amount, CommandPattern, Creation, Exception, Guard, GuardLevel, ImageDenial, ImageRewrite,
+    LabelPattern, ObjectPattern, Objection, PortPattern, Quota, RestartPolicy, Surroundings, Unit,
     UserPattern,
 };
 use cetusguard_policy::rule::{RuleSet, parse};
@@ -35,7 +35,7 @@ fn permit(request: &str, creation: Creation) -> Result<Permit, String> {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
         guard: Arc::new(Guard {
-            level: Level::Baseline,
+            level: GuardLevel::Baseline,
             allow: vec![Exception::read("gpus").expect("an exception")],
             creation: Some(Box::new(creation)),
         }),

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Guard, Level};
+use cetusguard_policy::guard::{Guard, GuardLevel};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Limits, Mode, Object, Pattern, Profile, TargetCondition, Targets, Tried, Verdict, decide,
-    trace,
+    Call, ClientLimits, Mode, Object, Pattern, Profile, TargetCondition, Targets, Tried, Verdict,
+    decide, trace,
 };
 
 /// Every call, those that a wildcard does not open included.
@@ -21,13 +21,13 @@ const ALL: &str = "GET,HEAD,POST,PUT,DELETE .*\nALLOW look, secrets, change, run
 /// The identifier of Podman's default network.
 const PODMAN: &str = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9";
 
-fn profile(rules: &str, level: Level) -> Profile {
+fn profile(rules: &str, level: GuardLevel) -> Profile {
     let rules = parse("test", rules).unwrap_or_else(|mistakes| panic!("{}", mistakes[0]));
     let allow = Vec::new();
     Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(rules),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::new(Guard {
             level,
             allow,
@@ -77,7 +77,7 @@ fn outcome(request: &str, profile: &Profile) -> String {
     }
 }
 
-fn is_denied(denial: &str, request: &str, level: Level) -> bool {
+fn is_denied(denial: &str, request: &str, level: GuardLevel) -> bool {
     let rules = format!("{ALL}\n{denial}");
     outcome(request, &profile(&rules, level)) == "deny_rule"
 }
@@ -248,13 +248,13 @@ fn a_denial_of_a_part_denies_the_whole() {
     ] {
         for request in denied {
             assert!(
-                is_denied(denial, request, Level::Baseline),
+                is_denied(denial, request, GuardLevel::Baseline),
                 "{denial} ← {request}"
             );
         }
         for request in allowed {
             assert!(
-                !is_denied(denial, request, Level::Baseline),
+                !is_denied(denial, request, GuardLevel::Baseline),
                 "{denial} ← {request}"
             );
         }
@@ -267,20 +267,23 @@ fn a_denial_of_a_part_denies_the_whole() {
 fn a_denial_holds_for_what_podman_does_on_dockers_paths() {
     let request = "DELETE /images/busybox?force=1";
     let denial = "DENY container.remove(db)";
-    assert!(is_denied(denial, request, Level::Privileged));
-    assert!(!is_denied(denial, request, Level::Baseline));
+    assert!(is_denied(denial, request, GuardLevel::Privileged));
+    assert!(!is_denied(denial, request, GuardLevel::Baseline));
     assert!(!is_denied(
         denial,
         "DELETE /images/busybox",
-        Level::Privileged
+        GuardLevel::Privileged
     ));
     assert!(!is_denied(
         "DENY container.start(db)",
         request,
-        Level::Privileged
+        GuardLevel::Privileged
     ));
     let call = Call::read("DELETE", "/images/busybox?force=1").expect("plain");
-    for (level, want) in [(Level::Privileged, true), (Level::Baseline, false)] {
+    for (level, want) in [
+        (GuardLevel::Privileged, true),
+        (GuardLevel::Baseline, false),
+    ] {
         let attempts = trace(&call, &profile(denial, level));
         assert_eq!(attempts[0].tried == Tried::Denies, want, "{level:?}");
     }
@@ -320,19 +323,23 @@ fn a_denial_of_objects_denies_calls_that_name_them_in_the_query() {
         ),
     ] {
         assert!(
-            is_denied(denial, request, Level::Baseline),
+            is_denied(denial, request, GuardLevel::Baseline),
             "{denial} ← {request}"
         );
     }
     let other = "GET /v5.0.0/libpod/pods/json";
-    assert!(!is_denied("DENY libpod.pod.*(db)", other, Level::Baseline));
+    assert!(!is_denied(
+        "DENY libpod.pod.*(db)",
+        other,
+        GuardLevel::Baseline
+    ));
 }
 
 #[test]
 fn the_refusal_names_the_part_that_is_denied() {
     let profile = profile(
         &format!("{ALL}\nDENY container.remove(db)"),
-        Level::Baseline,
+        GuardLevel::Baseline,
     );
     let call = Call::read("POST", "/containers/prune").expect("plain");
     let Verdict::Deny(denial) = decide(call, &profile) else {
@@ -357,18 +364,21 @@ fn the_default_network_of_podman_is_one_by_both_names() {
         for word in ["podman", "bridge", PODMAN] {
             let request = format!("POST /networks/{word}/connect");
             assert!(
-                is_denied(denial, &request, Level::Baseline),
+                is_denied(denial, &request, GuardLevel::Baseline),
                 "{denial} ← {request}"
             );
         }
         assert!(!is_denied(
             denial,
             "POST /networks/front/connect",
-            Level::Baseline
+            GuardLevel::Baseline
         ));
     }
     for name in ["podman", "bridge"] {
-        let granting = profile(&format!("ALLOW network.connect({name})"), Level::Privileged);
+        let granting = profile(
+            &format!("ALLOW network.connect({name})"),
+            GuardLevel::Privileged,
+        );
         let targets = Targets::new(vec![vec![TargetCondition::Name(Pattern::new(name))]]);
         for word in ["podman", "bridge", PODMAN] {
             let network = object(ObjectKind::Network, word).expect("a network");
@@ -395,7 +405,7 @@ fn a_rule_for_a_volume_opens_no_volume_whose_name_begins_so() {
         "DELETE %API_PREFIX_VOLUMES%/web.*\nDELETE %API_PREFIX_LIBPOD_VOLUMES%/web.*",
         "ALLOW volume.remove(web*)",
     ] {
-        let profile = profile(rules, Level::Privileged);
+        let profile = profile(rules, GuardLevel::Privileged);
         for (request, want) in [
             ("DELETE /volumes/web", "404"),
             ("DELETE /volumes/web-data", "/volumes/web-data"),
@@ -408,6 +418,6 @@ fn a_rule_for_a_volume_opens_no_volume_whose_name_begins_so() {
         }
     }
     // A rule about every volume needs no question.
-    let all = profile("DELETE %API_PREFIX_VOLUMES%/.+", Level::Privileged);
+    let all = profile("DELETE %API_PREFIX_VOLUMES%/.+", GuardLevel::Privileged);
     assert_eq!(outcome("DELETE /volumes/web", &all), "/volumes/web");
 }

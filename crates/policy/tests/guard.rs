@@ -7,19 +7,19 @@ mod world;
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Exception, Guard, HostPath, Level, Objection, Surroundings};
+use cetusguard_policy::guard::{Exception, Guard, GuardLevel, HostPath, Objection, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Object, Permit, Profile, Verdict, decide};
+use cetusguard_policy::{Call, ClientLimits, Mode, Object, Permit, Profile, Verdict, decide};
 
-const BASELINE: Level = Level::Baseline;
-const RESTRICTED: Level = Level::Restricted;
+const BASELINE: GuardLevel = GuardLevel::Baseline;
+const RESTRICTED: GuardLevel = GuardLevel::Restricted;
 
 /// Checkpoints are opened by name only.
 const RULES: &str = "GET,POST,PUT,DELETE .*
 GET %API_PREFIX_CONTAINERS%/.+/checkpoints
 DELETE %API_PREFIX_CONTAINERS%/.+/checkpoints/.+";
 
-fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
+fn permit(request: &str, level: GuardLevel, allow: &[&str]) -> Permit {
     let (method, target) = request.split_once(' ').expect("a request line");
     let allow = allow
         .iter()
@@ -28,7 +28,7 @@ fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
     let profile = Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::new(Guard {
             level,
             allow,
@@ -46,7 +46,12 @@ fn permit(request: &str, level: Level, allow: &[&str]) -> Permit {
 }
 
 /// What becomes of a body: what goes on, or the fields and messages that do not.
-fn judge(request: &str, level: Level, allow: &[&str], body: &str) -> Result<String, Objection> {
+fn judge(
+    request: &str,
+    level: GuardLevel,
+    allow: &[&str],
+    body: &str,
+) -> Result<String, Objection> {
     let cleared = world::settle(
         &permit(request, level, allow),
         Some("application/json"),
@@ -57,7 +62,7 @@ fn judge(request: &str, level: Level, allow: &[&str], body: &str) -> Result<Stri
 
 /// The first field that is objected to; `""` where nothing is, `!` where the body is no JSON that
 /// all read alike.
-fn field(request: &str, level: Level, allow: &[&str], body: &str) -> String {
+fn field(request: &str, level: GuardLevel, allow: &[&str], body: &str) -> String {
     match judge(request, level, allow, body) {
         Ok(_) => String::new(),
         Err(Objection::Findings(findings)) => findings[0].field.clone(),
@@ -2040,7 +2045,7 @@ fn no_text_probes_the_files_of_the_host() {
         ("Europe/", false),
     ] {
         let body = format!(r#"{{"image":"x","timezone":"{zone}"}}"#);
-        let judged = judge(LIBPOD_CREATE, Level::Baseline, &[], &body);
+        let judged = judge(LIBPOD_CREATE, GuardLevel::Baseline, &[], &body);
         assert_eq!(judged.is_ok(), is_good, "{zone}: {judged:?}");
     }
     for key in [
@@ -2059,7 +2064,7 @@ fn no_text_probes_the_files_of_the_host() {
             ("sda", false),
         ] {
             let body = format!(r#"{{"HostConfig":{{"{key}":[{{"Path":"{path}"}}]}}}}"#);
-            let judged = judge("POST /containers/create", Level::Baseline, &[], &body);
+            let judged = judge("POST /containers/create", GuardLevel::Baseline, &[], &body);
             assert_eq!(judged.is_ok(), is_good, "{key} {path}: {judged:?}");
         }
     }

@@ -6,7 +6,7 @@ mod world;
 use std::sync::Arc;
 
 use cetusguard_policy::rule::{RuleSet, parse};
-use cetusguard_policy::{Call, Limits, Mode, Permit, Profile, Verdict, decide};
+use cetusguard_policy::{Call, ClientLimits, Mode, Permit, Profile, Verdict, decide};
 use serde_json::Value;
 use world::reading::{MODES, as_go_reads, dangers};
 
@@ -155,7 +155,7 @@ fn permit() -> Permit {
     let profile = Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", "POST %API_PREFIX_CONTAINERS%/create").expect("a rule")),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::default(),
         targets: Arc::default(),
         mode: Mode::Enforce,

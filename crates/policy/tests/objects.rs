@@ -8,11 +8,11 @@ mod world;
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Cleared, Exception, Guard, Level, Objection, Surroundings};
+use cetusguard_policy::guard::{Cleared, Exception, Guard, GuardLevel, Objection, Surroundings};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, TargetCondition,
-    Targets, Verdict, decide,
+    Call, ClientLimits, Condition, Mode, Object, Pattern, Permit, Profile, Profiles,
+    TargetCondition, Targets, Verdict, decide,
 };
 
 const RULES: &str = "GET,HEAD,POST,PUT,DELETE .*
@@ -109,7 +109,7 @@ fn volume(name: &str, options: &str) -> String {
     format!("{{\"Name\":\"{name}\",\"Driver\":\"local\",\"Options\":{options}}}")
 }
 
-fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
+fn profile(level: GuardLevel, allow: &[&str], targets: Targets) -> Profile {
     let allow = allow
         .iter()
         .map(|text| Exception::read(text).expect(text))
@@ -117,7 +117,7 @@ fn profile(level: Level, allow: &[&str], targets: Targets) -> Profile {
     Profile {
         name: "default".to_owned(),
         rules: RuleSet::new(parse("test", RULES).expect("rules")),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::new(Guard {
             level,
             allow,
@@ -145,10 +145,10 @@ fn profiles() -> Profiles {
     let placed = Condition::Network("10.99.0.0/24".parse().expect("a network")).into();
     let high = Profile {
         name: "high".to_owned(),
-        ..profile(Level::Baseline, &[], Targets::default())
+        ..profile(GuardLevel::Baseline, &[], Targets::default())
     };
     Profiles::new(
-        profile(Level::Baseline, &[], Targets::default()),
+        profile(GuardLevel::Baseline, &[], Targets::default()),
         vec![],
         vec![(high, vec![named, labelled, placed])],
     )
@@ -174,7 +174,7 @@ fn needs(request: &str, allow: &[&str], body: &str) -> String {
     match settle(
         &permit(
             request,
-            &profile(Level::Baseline, allow, Targets::default()),
+            &profile(GuardLevel::Baseline, allow, Targets::default()),
         ),
         body,
         world::RECENT,
@@ -259,7 +259,7 @@ fn t1_the_proxy_protects_its_own_container() {
             "-",
             "{request}"
         );
-        let open = profile(Level::Privileged, &[], Targets::default());
+        let open = profile(GuardLevel::Privileged, &[], Targets::default());
         assert!(
             settle(&permit(request, &open), body, world::RECENT).is_ok(),
             "{request}"
@@ -439,9 +439,9 @@ fn t1_a_forced_removal_is_judged_by_the_engine() {
     const PODMAN: &str = r#"{"ApiVersion":"1.41","Components":[{"Name":"Podman Engine"}]}"#;
     let bounded = Targets::new(vec![vec![TargetCondition::Name(Pattern::new("*"))]]);
     for (level, targets) in [
-        (Level::Baseline, Targets::default()),
-        (Level::Restricted, Targets::default()),
-        (Level::Privileged, bounded),
+        (GuardLevel::Baseline, Targets::default()),
+        (GuardLevel::Restricted, Targets::default()),
+        (GuardLevel::Privileged, bounded),
     ] {
         let profile = profile(level, &["proxy"], targets);
         for (request, on_docker, on_podman) in [
@@ -457,7 +457,7 @@ fn t1_a_forced_removal_is_judged_by_the_engine() {
             }
         }
     }
-    let open = profile(Level::Privileged, &[], Targets::default());
+    let open = profile(GuardLevel::Privileged, &[], Targets::default());
     assert!(settle(&permit("DELETE /images/i?force=1", &open), "", PODMAN).is_ok());
 }
 
@@ -724,7 +724,7 @@ fn t6_links_hand_over_an_environment() {
         ("POST /containers/create", &link("absent:v"), "!"),
     ]);
     // What was judged is what is sent.
-    let open = profile(Level::Baseline, &["link=db"], Targets::default());
+    let open = profile(GuardLevel::Baseline, &["link=db"], Targets::default());
     let sent = settle(
         &permit("POST /containers/create", &open),
         &link("db"),
@@ -790,7 +790,7 @@ fn t7_a_namespace_that_is_joined_is_looked_up() {
             "{target}"
         );
     }
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     let sent = settle(
         &permit("POST /containers/create", &open),
         &mode("NetworkMode", "vpn"),
@@ -929,7 +929,7 @@ fn t9_secrets_and_configs_can_be_bound() {
 
 #[test]
 fn t10_what_was_resolved_is_what_is_sent() {
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     let service = |target: &str| {
         format!("{{\"TaskTemplate\":{{\"Networks\":[{{\"Target\":\"{target}\"}}]}}}}")
     };
@@ -997,7 +997,7 @@ fn a_word_leads_to_no_other_path() {
     let slash = r#"{"HostConfig":{"NetworkMode":"container:/vpn"}}"#;
     assert_eq!(needs("POST /containers/create", &[], slash), "-");
     // A parameter of another call does not keep the client's word.
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     for (request, want) in [
         (
             "POST /containers/web/stop?link=1",
@@ -1115,7 +1115,11 @@ fn g2_reading_only_holds_for_everything_below() {
     const OLD_KERNEL: &str = r#"{"ApiVersion":"1.51","KernelVersion":"5.10.0"}"#;
     const PODMAN: &str =
         r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
-    let open = profile(Level::Baseline, &["bind=/srv/**:ro"], Targets::default());
+    let open = profile(
+        GuardLevel::Baseline,
+        &["bind=/srv/**:ro"],
+        Targets::default(),
+    );
     let passes = |request: &str, body: &str, engine: &str| {
         settle(&permit(request, &open), body, engine).is_ok()
     };
@@ -1339,7 +1343,7 @@ fn g5_to_g13_parameters_and_patterns() {
 
 #[test]
 fn g14_g15_g16_what_cannot_be_seen() {
-    let bound = profile(Level::Baseline, &["image=busybox"], Targets::default());
+    let bound = profile(GuardLevel::Baseline, &["image=busybox"], Targets::default());
     let named = Profile {
         rules: RuleSet::new(parse("test", "POST %API_PREFIX%/(grpc|session)\nPOST \
             %API_PREFIX_LIBPOD%/(build|kube/play|pods/create|images/load|images/import|commit)\nDELETE \
@@ -1378,7 +1382,7 @@ fn g14_g15_g16_what_cannot_be_seen() {
     let down = Call::read("DELETE", "/v5.0.0/libpod/kube/play").expect("plain");
     assert!(matches!(decide(down, &wildcard), Verdict::Deny(_)));
     // G16: a form in the body goes before the query.
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     for request in [
         "POST /containers/prune?filters={}",
         "POST /volumes/prune",
@@ -1407,7 +1411,7 @@ fn g14_g15_g16_what_cannot_be_seen() {
 
 #[test]
 fn g10_g11_the_level_restricted() {
-    let restricted = |allow: &[&str]| profile(Level::Restricted, allow, Targets::default());
+    let restricted = |allow: &[&str]| profile(GuardLevel::Restricted, allow, Targets::default());
     let container = |user: &str| {
         format!(
             "{{\"User\":\"{user}\",\"HostConfig\":{{\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-privileges=1\"]}}}}"
@@ -1580,7 +1584,7 @@ fn ordinary_work_passes() {
         assert_ne!(needs(request, &[], body), "-", "{request} {body}");
     }
     // What is dropped does not reach the engine.
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     let sent = settle(
         &permit(libpod, &open),
         r#"{"image":"x","annotations":{"io.podman.annotations.cid-file":"/x","a":"b"}}"#,
@@ -1728,15 +1732,15 @@ fn tasks_are_known_by_what_the_engine_adds() {
     let selected = |condition: Condition| {
         let high = Profile {
             name: "high".to_owned(),
-            ..profile(Level::Baseline, &[], Targets::default())
+            ..profile(GuardLevel::Baseline, &[], Targets::default())
         };
-        let default = profile(Level::Baseline, &[], Targets::default());
+        let default = profile(GuardLevel::Baseline, &[], Targets::default());
         Profiles::new(default, vec![], vec![(high, vec![condition.into()])])
     };
     let label = |key: &str, value: &str| {
         Condition::Label(format!("com.docker.swarm.{key}"), Pattern::new(value))
     };
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     for (condition, service, want) in [
         (label("service.name", "mon*"), "monitor", false),
         (label("service.name", "mon*"), "web", true),
@@ -1790,7 +1794,7 @@ fn tasks_are_known_by_what_the_engine_adds() {
 fn podman_has_names_and_variables_of_its_own() {
     const PODMAN: &str =
         r#"{"ApiVersion":"1.44","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     for (request, body) in [
         (
             "POST /containers/create",
@@ -1837,7 +1841,7 @@ fn podman_has_names_and_variables_of_its_own() {
 /// Docker trims a flag's value before it reads it; only a link has a name with a slash inside.
 #[test]
 fn a_container_is_removed_by_its_identifier_whatever_the_flags() {
-    let open = profile(Level::Baseline, &[], Targets::default());
+    let open = profile(GuardLevel::Baseline, &[], Targets::default());
     for (target, want) in [
         ("/containers/web?link=%20&force=1", "/containers/web-id?"),
         ("/containers/web?link=1", "/containers/web-id?"),
@@ -1867,8 +1871,8 @@ fn targets_bound_what_calls_are_about() {
     let tier = TargetCondition::Label("tier".to_owned(), Pattern::new("db"));
     let image = TargetCondition::image("alpine");
     let targets = Targets::new(vec![vec![named], vec![tier], vec![image]]);
-    let bounded = profile(Level::Baseline, &[], targets.clone());
-    let open = profile(Level::Privileged, &[], targets);
+    let bounded = profile(GuardLevel::Baseline, &[], targets.clone());
+    let open = profile(GuardLevel::Privileged, &[], targets);
     for (request, body, want) in [
         ("GET /containers/web/json", "", true),
         ("GET /containers/web-id/logs", "", true),
@@ -2009,7 +2013,7 @@ fn u8_a_rule_by_name_finds_the_container_by_its_identifier() {
     let rules = "POST %API_PREFIX_CONTAINERS%/web/restart\nGET %API_PREFIX_CONTAINERS%/web-.*/json";
     let profile = Profile {
         rules: RuleSet::new(parse("test", rules).expect("rules")),
-        ..profile(Level::Baseline, &[], Targets::default())
+        ..profile(GuardLevel::Baseline, &[], Targets::default())
     };
     let decided = |request: &str, name: &str| {
         let (method, target) = request.split_once(' ').expect("a request line");
@@ -2054,7 +2058,7 @@ fn e3_a_name_that_no_container_can_have_is_asked_for_all_the_same() {
     let passes = |rules: &str, request: &str| {
         let profile = Profile {
             rules: RuleSet::new(parse("test", rules).expect("rules")),
-            ..profile(Level::Baseline, &[], Targets::default())
+            ..profile(GuardLevel::Baseline, &[], Targets::default())
         };
         let (method, target) = request.split_once(' ').expect("a request line");
         matches!(
@@ -2097,9 +2101,9 @@ fn builds_on_podman_need_an_exception() {
     const PODMAN: &str =
         r#"{"ApiVersion":"1.41","KernelVersion":"6.1.0","Components":[{"Name":"Podman Engine"}]}"#;
     for (level, allow, on_podman) in [
-        (Level::Baseline, &[][..], false),
-        (Level::Baseline, &["podman-build"], true),
-        (Level::Privileged, &[], true),
+        (GuardLevel::Baseline, &[][..], false),
+        (GuardLevel::Baseline, &["podman-build"], true),
+        (GuardLevel::Privileged, &[], true),
     ] {
         let profile = profile(level, allow, Targets::default());
         for request in ["POST /build?t=a:1", "POST /v1.41/build"] {
@@ -2138,7 +2142,10 @@ fn a_build_that_pulls_does_not_replace_an_image_that_a_client_could_serve() {
             ("POST /build?networkmode=none&pull=0", "-"),
             ("POST /build?networkmode=none", "-"),
         ] {
-            let permit = permit(request, &profile(Level::Baseline, &[], Targets::default()));
+            let permit = permit(
+                request,
+                &profile(GuardLevel::Baseline, &[], Targets::default()),
+            );
             let around = Surroundings {
                 proxy_id: Some("9999"),
                 proxy: Some(&own),
@@ -2158,7 +2165,10 @@ fn a_build_that_pulls_does_not_replace_an_image_that_a_client_could_serve() {
 #[test]
 fn images_of_other_platforms_give_no_rights() {
     let sent = |request: &str, body: &str| {
-        let permit = permit(request, &profile(Level::Baseline, &[], Targets::default()));
+        let permit = permit(
+            request,
+            &profile(GuardLevel::Baseline, &[], Targets::default()),
+        );
         let cleared = settle(&permit, body, world::RECENT).map_err(|error| error.to_string());
         cleared.map(|cleared| cleared.body().unwrap_or_default().to_owned())
     };

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cetusguard_policy::guard::{Guard, Level};
+use cetusguard_policy::guard::{Guard, GuardLevel};
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{Call, Mode, Permit, Profile, Verdict, decide};
 
-fn profile(level: Level, mode: Mode) -> Profile {
+fn profile(level: GuardLevel, mode: Mode) -> Profile {
     let rules = "GET,POST %API_PREFIX%/.*\nALLOW container.archive_get";
     Profile {
         rules: RuleSet::new(parse("test", rules).expect("rules")),
@@ -29,7 +29,7 @@ fn permit(request: &str, profile: &Profile) -> Permit {
 
 #[test]
 fn a_permit_lists_its_obligations() {
-    use Level::{Baseline, Privileged};
+    use GuardLevel::{Baseline, Privileged};
     for (level, request, [is_judged, reads_body, needs_proxy]) in [
         (Baseline, "GET /containers/json", [false, false, false]),
         (Baseline, "POST /containers/create", [true, true, true]),
@@ -70,10 +70,10 @@ fn a_permit_lists_its_obligations() {
 fn only_audit_mode_lets_a_denied_call_pass() {
     let denied = || {
         let call = Call::read("DELETE", "/containers/web").expect("a call");
-        decide(call, &profile(Level::Baseline, Mode::Enforce))
+        decide(call, &profile(GuardLevel::Baseline, Mode::Enforce))
     };
     for (mode, passes) in [(Mode::Enforce, false), (Mode::Audit, true)] {
-        let verdict = denied().unless_enforced(&profile(Level::Baseline, mode));
+        let verdict = denied().unless_enforced(&profile(GuardLevel::Baseline, mode));
         assert_eq!(matches!(verdict, Verdict::Allow(_)), passes, "{mode:?}");
     }
 }
@@ -89,7 +89,7 @@ fn a_rule_by_name_opens_its_endpoint_alone() {
     ] {
         let (method, target) = request.split_once(' ').expect("METHOD TARGET");
         let call = Call::read(method, target).expect(request);
-        let verdict = decide(call, &profile(Level::Baseline, Mode::Enforce));
+        let verdict = decide(call, &profile(GuardLevel::Baseline, Mode::Enforce));
         assert_eq!(matches!(verdict, Verdict::Allow(_)), is_open, "{request}");
     }
 }

@@ -9,8 +9,8 @@ use cetusguard_policy::endpoint::{Endpoint, Power};
 use cetusguard_policy::guard::Recreation;
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Limits, Mode, Ownership, Preset, Profile, Redaction, SessionSource, Survey, Verdict,
-    View, decide,
+    Call, ClientLimits, Mode, Ownership, Preset, Profile, Redaction, SessionSource, Survey,
+    Verdict, View, decide,
 };
 
 const CALLS: &str = include_str!("presets/calls.tsv");
@@ -77,7 +77,7 @@ fn profile(text: &str) -> Profile {
             .map_err(|mistakes| mistakes[0].to_string())
             .expect("rules"),
     );
-    let (limits, guard, targets) = (Limits::default(), Arc::default(), Arc::default());
+    let (limits, guard, targets) = (ClientLimits::default(), Arc::default(), Arc::default());
     Profile {
         name: "p".to_owned(),
         rules,

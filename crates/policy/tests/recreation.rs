@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{
-    Cleared, Defaults, Engine, Exception, Guard, Inspection, Level, Missing, Objection, Question,
-    Recreation, Surroundings,
+    Cleared, Defaults, Engine, Exception, Guard, GuardLevel, Inspection, Missing, Objection,
+    Question, Recreation, Surroundings,
 };
 use cetusguard_policy::rule::{RuleSet, parse};
 use cetusguard_policy::{
-    Call, Condition, Limits, Mode, Object, Pattern, Permit, Profile, Profiles, Verdict, decide,
+    Call, ClientLimits, Condition, Mode, Object, Pattern, Permit, Profile, Profiles, Verdict,
+    decide,
 };
 use serde_json::{Value, json};
 use world::RECENT;
@@ -22,11 +23,11 @@ const RULES: &str = "GET,POST,DELETE .*\nPOST %API_PREFIX_LIBPOD%/.+";
 const DELETE: &str = "DELETE /v1.44/containers/web?force=1";
 const STOP: &str = "POST /v1.44/containers/web/stop";
 
-fn profile(how: Option<Recreation>, level: Level, allow: &[&str], rules: &str) -> Profile {
+fn profile(how: Option<Recreation>, level: GuardLevel, allow: &[&str], rules: &str) -> Profile {
     Profile {
         name: "updates".to_owned(),
         rules: RuleSet::new(parse("test", rules).expect("rules")),
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard: Arc::new(Guard {
             level,
             allow: allow
@@ -135,7 +136,10 @@ fn field(permit: &Permit, answer: &Value) -> String {
 
 fn deleted(how: Recreation, allow: &[&str], host: &Value) -> String {
     field(
-        &permit(DELETE, &profile(Some(how), Level::Baseline, allow, RULES)),
+        &permit(
+            DELETE,
+            &profile(Some(how), GuardLevel::Baseline, allow, RULES),
+        ),
         &inspected(host),
     )
 }
@@ -269,7 +273,7 @@ fn the_findings_are_those_of_the_create() {
         json!({ "Links": ["/other:/web/other"], "Binds": ["of-the-host:/x"] }),
     ] {
         let answer = inspected(&host);
-        let profile = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
+        let profile = profile(Some(Recreation::Copied), GuardLevel::Baseline, &[], RULES);
         let mut body = answer["Config"].clone();
         body["HostConfig"] = answer["HostConfig"].clone();
         body["NetworkingConfig"] =
@@ -294,7 +298,7 @@ fn the_findings_are_those_of_the_create() {
 
 #[test]
 fn a_refusal_says_what_happened_why_and_what_to_do() {
-    let profile = profile(Some(Recreation::Updater), Level::Baseline, &[], RULES);
+    let profile = profile(Some(Recreation::Updater), GuardLevel::Baseline, &[], RULES);
     let answer = inspected(&json!({ "Binds": ["/srv/app:/app"] }));
     let why = " because this client could not create it again: HostConfig.Binds[0]: mounts the \
         host path /srv/app; use a named volume instead; allow it with guard-allow bind=/srv/app | \
@@ -348,7 +352,7 @@ fn calls_that_lose_a_container_are_judged() {
             true,
         ),
     ] {
-        let profile = profile(Some(how), Level::Baseline, &[], RULES);
+        let profile = profile(Some(how), GuardLevel::Baseline, &[], RULES);
         let permit = permit(request, &profile);
         assert!(
             permit.judges_recreation() && permit.needs_proxy(),
@@ -360,7 +364,7 @@ fn calls_that_lose_a_container_are_judged() {
             "{request} {how:?}"
         );
     }
-    let profile = profile(Some(Updater), Level::Baseline, &[], RULES);
+    let profile = profile(Some(Updater), GuardLevel::Baseline, &[], RULES);
     for request in [
         "POST /containers/web/restart",
         "POST /containers/web/rename?name=old",
@@ -388,21 +392,21 @@ fn calls_that_lose_a_container_are_judged() {
 fn where_nothing_would_be_created_again_nothing_is_judged() {
     let copied = Some(Recreation::Copied);
     for (how, level, rules, is_judged) in [
-        (copied, Level::Baseline, RULES, true),
-        (copied, Level::Restricted, RULES, true),
-        (copied, Level::Privileged, RULES, false),
-        (None, Level::Baseline, RULES, false),
-        (Some(Recreation::Off), Level::Baseline, RULES, false),
-        (copied, Level::Baseline, "DELETE .*", false),
+        (copied, GuardLevel::Baseline, RULES, true),
+        (copied, GuardLevel::Restricted, RULES, true),
+        (copied, GuardLevel::Privileged, RULES, false),
+        (None, GuardLevel::Baseline, RULES, false),
+        (Some(Recreation::Off), GuardLevel::Baseline, RULES, false),
+        (copied, GuardLevel::Baseline, "DELETE .*", false),
         (
             copied,
-            Level::Baseline,
+            GuardLevel::Baseline,
             "DELETE .*\nPOST /v1.30/containers/create",
             false,
         ),
         (
             copied,
-            Level::Baseline,
+            GuardLevel::Baseline,
             "DELETE .*\nPOST /v1.44/containers/create",
             true,
         ),
@@ -416,7 +420,7 @@ fn where_nothing_would_be_created_again_nothing_is_judged() {
     }
     let libpod = profile(
         copied,
-        Level::Baseline,
+        GuardLevel::Baseline,
         &[],
         "DELETE .*\nPOST %API_PREFIX_LIBPOD%/containers/create",
     );
@@ -442,7 +446,10 @@ fn an_updater_needs_the_old_name() {
         (Copied, renaming, "target=web", ""),
     ] {
         let allow: &[&str] = if allow.is_empty() { &[] } else { &[allow] };
-        let permit = permit(DELETE, &profile(Some(how), Level::Baseline, allow, rules));
+        let permit = permit(
+            DELETE,
+            &profile(Some(how), GuardLevel::Baseline, allow, rules),
+        );
         assert_eq!(
             field(&permit, &inspected(&json!({}))),
             want,
@@ -450,7 +457,10 @@ fn an_updater_needs_the_old_name() {
         );
     }
     let objection = settle(
-        &permit(DELETE, &profile(Some(Updater), Level::Baseline, &[], bare)),
+        &permit(
+            DELETE,
+            &profile(Some(Updater), GuardLevel::Baseline, &[], bare),
+        ),
         &inspected(&json!({})),
     );
     let text = objection.expect_err("no rule").to_string();
@@ -475,13 +485,16 @@ fn a_user_of_the_image_is_not_sent_again() {
         (Declared, &other, ""),
         (Updater, &other, ""),
     ] {
-        let permit = permit(DELETE, &profile(Some(how), Level::Restricted, &[], RULES));
+        let permit = permit(
+            DELETE,
+            &profile(Some(how), GuardLevel::Restricted, &[], RULES),
+        );
         assert_eq!(field(&permit, answer), want, "{how:?}");
     }
     let bare = inspected(&json!({}));
     let permit = permit(
         DELETE,
-        &profile(Some(Copied), Level::Restricted, &[], RULES),
+        &profile(Some(Copied), GuardLevel::Restricted, &[], RULES),
     );
     assert_eq!(field(&permit, &bare), "HostConfig.CapDrop");
 }
@@ -489,7 +502,7 @@ fn a_user_of_the_image_is_not_sent_again() {
 /// What is not known is not lost.
 #[test]
 fn an_engine_that_does_not_tell_has_nothing_deleted() {
-    let profile = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
+    let profile = profile(Some(Recreation::Copied), GuardLevel::Baseline, &[], RULES);
     let deletion = permit(DELETE, &profile);
     let without = |key: &str| {
         let mut answer = inspected(&json!({}));
@@ -542,7 +555,7 @@ fn an_engine_that_does_not_tell_has_nothing_deleted() {
 
 #[test]
 fn what_was_judged_is_what_is_deleted() {
-    let profile = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
+    let profile = profile(Some(Recreation::Copied), GuardLevel::Baseline, &[], RULES);
     let permit = permit(DELETE, &profile);
     let cleared =
         settle(&permit, &inspected(&json!({}))).expect("a container that could be created again");
@@ -555,7 +568,7 @@ fn what_was_judged_is_what_is_deleted() {
 
 #[test]
 fn the_proxy_and_other_profiles_count() {
-    let own = profile(Some(Recreation::Copied), Level::Baseline, &[], RULES);
+    let own = profile(Some(Recreation::Copied), GuardLevel::Baseline, &[], RULES);
     let other = Profile {
         name: "high".to_owned(),
         ..own.clone()
@@ -611,7 +624,7 @@ fn the_proxy_and_other_profiles_count() {
 fn a_profile_in_audit_mode_loses_what_it_would_keep() {
     let audit = Profile {
         mode: Mode::Audit,
-        ..profile(Some(Recreation::Copied), Level::Baseline, &[], RULES)
+        ..profile(Some(Recreation::Copied), GuardLevel::Baseline, &[], RULES)
     };
     let permit = permit(DELETE, &audit);
     assert!(settle(&permit, &inspected(&json!({ "Privileged": true }))).is_err());

@@ -67,11 +67,11 @@ pub(crate) struct Adviser {
     log: Log,
     /// The history of the configuration, which keeps the warnings.
     status: Arc<Status>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<AdviceState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct AdviceState {
     /// The warnings of the last configuration.
     told: BTreeSet<CheckWarning>,
     /// The configuration that is still to be looked at.
@@ -134,13 +134,13 @@ impl Adviser {
     }
 }
 
-fn lock_state(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock_state(state: &Mutex<AdviceState>) -> MutexGuard<'_, AdviceState> {
     // Nothing is done under the lock that could leave half a state.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the configuration that waits; without one, the thread is about to end.
-fn take_next(state: &Mutex<State>) -> Option<CheckInput> {
+fn take_next(state: &Mutex<AdviceState>) -> Option<CheckInput> {
     let mut state = lock_state(state);
     let next = state.next.take();
     state.is_busy = next.is_some();
@@ -148,7 +148,7 @@ fn take_next(state: &Mutex<State>) -> Option<CheckInput> {
 }
 
 /// Logs the warnings that the last configuration did not have.
-fn log_new_warnings(warnings: &[CheckWarning], state: &Mutex<State>, log: &Log) {
+fn log_new_warnings(warnings: &[CheckWarning], state: &Mutex<AdviceState>, log: &Log) {
     let now: BTreeSet<CheckWarning> = warnings.iter().cloned().collect();
     let told = std::mem::replace(&mut lock_state(state).told, now);
     for warning in warnings.iter().filter(|warning| !told.contains(warning)) {

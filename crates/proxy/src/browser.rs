@@ -7,14 +7,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use cetusguard_policy::Limits;
+use cetusguard_policy::ClientLimits;
 
 use cetusguard_http1::{Headers, Known};
 
 /// Why a request is taken for that of a web page.
 pub(crate) fn foreign_page(
     headers: &Headers,
-    limits: &Limits,
+    limits: &ClientLimits,
     is_loopback: bool,
 ) -> Option<String> {
     // Nearly all requests are of no browser.
@@ -55,7 +55,7 @@ pub(crate) fn foreign_page(
 }
 
 /// A page of another site, by the headers that browsers add.
-fn other_page(headers: &Headers, limits: &Limits) -> Option<String> {
+fn other_page(headers: &Headers, limits: &ClientLimits) -> Option<String> {
     for origin in headers.all(Known::Origin) {
         let host = headers.get(Known::Host).unwrap_or_default();
         if !limits.admits_origin(origin) && !is_own_page(origin, host) {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
-use cetusguard_config::file::File;
+use cetusguard_config::file::ConfigFile;
 use cetusguard_config::written::Written;
-use cetusguard_config::{Mistake, grammar};
+use cetusguard_config::{Mistake, grammar, setting};
 use cetusguard_http1::{cut_head, parse_request_head, parse_response_head};
 use clap::ArgMatches;
 
@@ -52,11 +52,11 @@ static NO_FLAGS: LazyLock<ArgMatches> =
 #[must_use]
 pub fn read_configuration(text: &str) -> [Vec<ConfigurationMistake>; 2] {
     let mut in_file = Vec::new();
-    let file = File::read("fuzz", text, &mut in_file);
+    let file = ConfigFile::read("fuzz", text, &mut in_file);
     let mut mistakes = Vec::new();
     let written = Written::beside(Some(file), &NO_FLAGS, &HashMap::new(), &mut mistakes);
     let asks_network = written
-        .all("backend-addr")
+        .all(setting!("backend-addr"))
         .iter()
         .any(|(address, _)| address.starts_with("tcp"));
     if written.files().is_empty() && !asks_network {

@@ -26,8 +26,8 @@ pub use advice::{Check, CheckInput, CheckWarning};
 pub use config::{AdminAccess, AdminSettings, Config, EngineSettings, Frontend, Loaded};
 pub use engine::backend::{Backend, Unreachable, tls_error};
 pub use engine::{
-    Asked, EngineVersion, MissingAnswer, Own, Owned, PROBE_PATIENCE, Trouble, UnusableEngine,
-    fetch, inspection_target, list_owned, probe_engine, remove_owned,
+    EngineError, EngineVersion, MissingAnswer, ObjectAnswer, Own, Owned, PROBE_PATIENCE,
+    UnusableEngine, fetch, inspection_target, list_owned, probe_engine, remove_owned,
 };
 pub use flow::{HEALTH_CHECK, admit_headers, owner_of, viewer_by_header};
 pub use limits::budget::BODY_LIMIT;

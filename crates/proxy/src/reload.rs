@@ -10,7 +10,7 @@ mod reading;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cetusguard_config::{Mistake, Mistakes, Read, Sources};
+use cetusguard_config::{Mistake, Mistakes, ReadFiles, Sources};
 use cetusguard_policy::Profiles;
 
 use crate::admin::hash_policy;
@@ -32,7 +32,7 @@ pub(crate) struct Reload {
     sources: Arc<Sources>,
     fixed: Vec<(&'static str, String)>,
     files: Files,
-    readings: Readings<(Read, Result<Loaded, Mistakes>)>,
+    readings: Readings<(ReadFiles, Result<Loaded, Mistakes>)>,
     /// The cause of one more reading, if it appeared after the current reading had begun.
     again: Option<&'static str>,
     manager: Arc<ServiceManager>,
@@ -43,7 +43,7 @@ impl Reload {
     pub(crate) fn new(
         sources: Sources,
         fixed: Vec<(&'static str, String)>,
-        read: &Read,
+        read: &ReadFiles,
         manager: Arc<ServiceManager>,
     ) -> Self {
         let files = Files::watch(&read.files, read.began);
@@ -94,7 +94,7 @@ impl Reload {
     fn renew(
         &self,
         cause: &'static str,
-        read: Result<(Read, Result<Loaded, Mistakes>), Failed>,
+        read: Result<(ReadFiles, Result<Loaded, Mistakes>), Failed>,
         proxy: &Proxy,
     ) -> Option<CheckInput> {
         let loaded = match read {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cetusguard_config::address::Address;
-use cetusguard_config::{Read, Sources, own};
+use cetusguard_config::{ReadFiles, Sources, own};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -56,7 +56,7 @@ const BLOCKING_THREADS: usize = 8;
 /// Returns why the server could not start: a socket, the log, a thread or a signal cannot be used.
 pub fn run(
     loaded: Loaded,
-    read: &Read,
+    read: &ReadFiles,
     sources: Sources,
     learning: Option<Learning<'_>>,
     check: Check,
@@ -86,7 +86,7 @@ pub struct Learning<'l> {
 /// Starts the proxy, and works until its drain has ended.
 async fn serve(
     loaded: Loaded,
-    read: &Read,
+    read: &ReadFiles,
     sources: Sources,
     learning: Option<Learning<'_>>,
     check: Check,

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use cetusguard_config::Sources;
 use cetusguard_policy::{Profile, Survey, Surveyor};
 
-use super::{Answer, Asked, Failure};
+use super::{CommandFailure, CommandOutput, Invocation};
 pub(super) use certificates::SOON;
 pub use problem::CODES;
 pub(super) use problem::Problem;
@@ -25,7 +25,7 @@ pub(super) use problem::Problem;
 use cetusguard_proxy::AdminSettings;
 use cetusguard_proxy::CheckInput;
 use cetusguard_proxy::hash_policy;
-use report::{ProfileReport, Report};
+use report::{CheckReport, ProfileReport};
 
 /// Surveys profiles.
 pub(super) fn surveyed<'p>(
@@ -73,7 +73,7 @@ pub(super) fn problems(sources: &Sources) -> Vec<Problem> {
 }
 
 /// Reads the configuration as `serve` would, and reports on it, or prints the hash of its policy.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
     if asked.flag("hash") {
         let profiles = asked.load().1?.config.profiles;
         return Ok(format!("{}\n", hash_policy(&profiles)).into());
@@ -85,13 +85,13 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
             let reports = surveyed
                 .iter()
                 .map(|(profile, survey)| ProfileReport::new(profile, survey, &input.profiles));
-            Report {
+            CheckReport {
                 profiles: reports.collect(),
                 admin: input.admin.as_ref().map(AdminSettings::sentence),
                 problems: warnings(&input, &surveyed),
             }
         }
-        Err(mistakes) => Report {
+        Err(mistakes) => CheckReport {
             profiles: Vec::new(),
             admin: None,
             problems: mistakes.0.iter().map(Problem::mistake).collect(),
@@ -104,5 +104,5 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         _ => 0,
     };
     let text = asked.write_report(&report, |page| text::write(&report, is_strict, page));
-    Ok(Answer { text, code })
+    Ok(CommandOutput { text, code })
 }

@@ -10,14 +10,14 @@ use cetusguard_policy::{CallChange, Difference, Profiles, Surveyor};
 use serde::Serialize;
 
 use super::alike::{Alike, describe_others, group_alike};
-use super::page::{Look, Page, count};
-use super::{Answer, Asked, Failure};
+use super::page::{Emphasis, TextPage, count};
+use super::{CommandFailure, CommandOutput, Invocation};
 use cetusguard_proxy::Config;
 
 /// The effect of a difference for the clients of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Effect {
+enum DifferenceEffect {
     /// They can do more.
     Wider,
     /// They can do less.
@@ -26,12 +26,12 @@ enum Effect {
     Unknown,
 }
 
-impl Effect {
-    const fn mark(self) -> (&'static str, Look) {
+impl DifferenceEffect {
+    const fn mark(self) -> (&'static str, Emphasis) {
         match self {
-            Self::Wider => ("wider     ", Look::Bad),
-            Self::Narrower => ("narrower  ", Look::Good),
-            Self::Unknown => ("unclear   ", Look::Warning),
+            Self::Wider => ("wider     ", Emphasis::Bad),
+            Self::Narrower => ("narrower  ", Emphasis::Good),
+            Self::Unknown => ("unclear   ", Emphasis::Warning),
         }
     }
 }
@@ -39,7 +39,7 @@ impl Effect {
 /// A difference.
 #[derive(Debug, Serialize)]
 struct Change {
-    effect: Effect,
+    effect: DifferenceEffect,
     what: String,
     /// The endpoint, if it is about calls.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ struct Change {
 
 impl Change {
     /// Makes a difference between settings.
-    fn setting(effect: Effect, what: String) -> Self {
+    fn setting(effect: DifferenceEffect, what: String) -> Self {
         Self {
             effect,
             what,
@@ -69,16 +69,18 @@ impl Change {
         let call = format!("{method} {}", endpoint.shape);
         let says = endpoint.says();
         let (effect, witness) = match &change.difference {
-            Difference::Wider(witness) => (Effect::Wider, Some(witness)),
-            Difference::Narrower(witness) => (Effect::Narrower, Some(witness)),
-            Difference::Unknown => (Effect::Unknown, None),
+            Difference::Wider(witness) => (DifferenceEffect::Wider, Some(witness)),
+            Difference::Narrower(witness) => (DifferenceEffect::Narrower, Some(witness)),
+            Difference::Unknown => (DifferenceEffect::Unknown, None),
         };
         let what = match (effect, witness.is_some_and(|witness| witness.is_part)) {
-            (Effect::Wider, false) => format!("newly allowed: {call}: {says}"),
-            (Effect::Wider, true) => format!("allowed for more objects: {call}: {says}"),
-            (Effect::Narrower, false) => format!("no longer allowed: {call}: {says}"),
-            (Effect::Narrower, true) => format!("allowed for fewer objects: {call}: {says}"),
-            (Effect::Unknown, _) => {
+            (DifferenceEffect::Wider, false) => format!("newly allowed: {call}: {says}"),
+            (DifferenceEffect::Wider, true) => format!("allowed for more objects: {call}: {says}"),
+            (DifferenceEffect::Narrower, false) => format!("no longer allowed: {call}: {says}"),
+            (DifferenceEffect::Narrower, true) => {
+                format!("allowed for fewer objects: {call}: {says}")
+            }
+            (DifferenceEffect::Unknown, _) => {
                 format!("the rules for {call} differ, and cannot be compared: {says}")
             }
         };
@@ -111,7 +113,7 @@ impl ProfileChanges {
 
 /// The result of the comparison.
 #[derive(Debug, Serialize)]
-struct Report {
+struct DiffReport {
     wider: usize,
     narrower: usize,
     unclear: usize,
@@ -121,7 +123,7 @@ struct Report {
 }
 
 /// Compares two configurations. Exits with 1 if the second allows more, or may.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
     if asked.sources.has_source_flag() {
         let mistake = Mistake::Option {
             what: "diff takes two files".to_owned(),
@@ -145,10 +147,10 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let report = compare(old, new);
     let code = u8::from(report.wider + report.unclear > 0);
     let text = asked.write_report(&report, |page| write(&report, page));
-    Ok(Answer { text, code })
+    Ok(CommandOutput { text, code })
 }
 
-fn compare(old: &Config, new: &Config) -> Report {
+fn compare(old: &Config, new: &Config) -> DiffReport {
     let frontends = settings::compare_frontends(old, new);
     let profiles = compare_profiles(old, new);
     let total = |effect| {
@@ -156,10 +158,10 @@ fn compare(old: &Config, new: &Config) -> Report {
         let all = frontends.iter().chain(of_profiles);
         all.filter(|change| change.effect == effect).count()
     };
-    Report {
-        wider: total(Effect::Wider),
-        narrower: total(Effect::Narrower),
-        unclear: total(Effect::Unknown),
+    DiffReport {
+        wider: total(DifferenceEffect::Wider),
+        narrower: total(DifferenceEffect::Narrower),
+        unclear: total(DifferenceEffect::Unknown),
         frontends,
         profiles,
     }
@@ -225,12 +227,12 @@ fn stand_in_change(is_gone: bool) -> Change {
             "the profile is new: its clients had another one, which is taken to be the default"
         }
     };
-    Change::setting(Effect::Unknown, what.to_owned())
+    Change::setting(DifferenceEffect::Unknown, what.to_owned())
 }
 
-fn write(report: &Report, page: &mut Page) {
+fn write(report: &DiffReport, page: &mut TextPage) {
     if !report.frontends.is_empty() {
-        page.say(0, Look::Heading, "frontends");
+        page.say(0, Emphasis::Heading, "frontends");
         report
             .frontends
             .iter()
@@ -248,7 +250,7 @@ fn write(report: &Report, page: &mut Page) {
         };
         page.say(
             0,
-            Look::Heading,
+            Emphasis::Heading,
             &format!("profile {}{other}", found.profile),
         );
         for change in &found.changes {
@@ -256,11 +258,11 @@ fn write(report: &Report, page: &mut Page) {
         }
         let names = others.iter().map(|other| other.profile.as_str());
         if let Some(more) = describe_others("the same in {} more profiles", names) {
-            page.say(2, Look::Faint, &more);
+            page.say(2, Emphasis::Faint, &more);
         }
         page.gap();
     }
-    let Report {
+    let DiffReport {
         wider,
         narrower,
         unclear,
@@ -268,10 +270,10 @@ fn write(report: &Report, page: &mut Page) {
     } = report;
     let total = wider + narrower + unclear;
     match total {
-        0 => page.say(0, Look::Good, "No difference in what clients can do."),
+        0 => page.say(0, Emphasis::Good, "No difference in what clients can do."),
         total => page.say(
             0,
-            Look::Plain,
+            Emphasis::Plain,
             &format!(
                 "{}: {wider} wider, {narrower} narrower, {unclear} unclear.",
                 count(total, "difference")
@@ -280,13 +282,13 @@ fn write(report: &Report, page: &mut Page) {
     }
 }
 
-fn write_change(change: &Change, page: &mut Page) {
+fn write_change(change: &Change, page: &mut TextPage) {
     let (mark, look) = change.effect.mark();
     page.item(2, mark, look, &change.what);
     if let Some(example) = &change.example {
-        page.line(12, Look::Plain, &format!("as in {example}"));
+        page.line(12, Emphasis::Plain, &format!("as in {example}"));
     }
     if let Some(rule) = &change.rule {
-        page.line(12, Look::Faint, &format!("by {rule}"));
+        page.line(12, Emphasis::Faint, &format!("by {rule}"));
     }
 }

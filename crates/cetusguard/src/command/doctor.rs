@@ -17,16 +17,16 @@ use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 use super::check::{surveyed, warnings};
-use super::page::{Look, Page, count};
-use super::{Answer, Asked};
+use super::page::{Emphasis, TextPage, count};
+use super::{CommandOutput, Invocation};
 use cetusguard_proxy::CheckInput;
 use cetusguard_proxy::Loaded;
 use cetusguard_proxy::open_files;
 
 /// A finding about one thing that the program needs.
 #[derive(Debug, Serialize)]
-struct Finding {
-    state: State,
+struct Diagnosis {
+    state: DiagnosisState,
     /// The subject in a word.
     about: &'static str,
     what: String,
@@ -37,16 +37,16 @@ struct Finding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum DiagnosisState {
     Good,
     Warning,
     Bad,
 }
 
-impl Finding {
+impl Diagnosis {
     fn good(about: &'static str, what: impl Into<String>) -> Self {
         Self {
-            state: State::Good,
+            state: DiagnosisState::Good,
             about,
             what: what.into(),
             fix: None,
@@ -55,7 +55,7 @@ impl Finding {
 
     fn warning(about: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
-            state: State::Warning,
+            state: DiagnosisState::Warning,
             about,
             what: what.into(),
             fix: Some(fix.into()),
@@ -64,7 +64,7 @@ impl Finding {
 
     fn bad(about: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
-            state: State::Bad,
+            state: DiagnosisState::Bad,
             about,
             what: what.into(),
             fix: Some(fix.into()),
@@ -73,13 +73,13 @@ impl Finding {
 }
 
 /// Examines everything that the program needs, as far as the configuration can be read.
-pub(super) fn run(asked: &Asked) -> Answer {
+pub(super) fn run(asked: &Invocation) -> CommandOutput {
     let (written, _, _) = asked.sources.read();
     let findings = match asked.load().1 {
         Ok(loaded) => examine_all(&loaded, &written, &asked.sources.env),
         Err(mistakes) => {
             let mistake = |mistake: &cetusguard_config::Mistake| {
-                Finding::bad(
+                Diagnosis::bad(
                     "configuration",
                     mistake.in_one_line(),
                     "cetusguard check shows where",
@@ -88,27 +88,33 @@ pub(super) fn run(asked: &Asked) -> Answer {
             mistakes.0.iter().map(mistake).collect()
         }
     };
-    let code = u8::from(findings.iter().any(|finding| finding.state == State::Bad));
+    let code = u8::from(
+        findings
+            .iter()
+            .any(|finding| finding.state == DiagnosisState::Bad),
+    );
     let text = asked.write_report(&findings, |page| write_findings(&findings, page));
-    Answer { text, code }
+    CommandOutput { text, code }
 }
 
 fn examine_all(
     loaded: &Loaded,
     written: &Written,
     env: &HashMap<String, OsString>,
-) -> Vec<Finding> {
+) -> Vec<Diagnosis> {
     let config = &loaded.config;
     let mut findings: Vec<_> = loaded
         .warnings
         .iter()
-        .map(|what| Finding::warning("configuration", what, "see docs/configuration.md"))
+        .map(|what| Diagnosis::warning("configuration", what, "see docs/configuration.md"))
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::good("configuration", "can be read"));
+        findings.push(Diagnosis::good("configuration", "can be read"));
     }
     let of_engine = engine::examine(config);
-    let is_reachable = of_engine.iter().all(|finding| finding.state != State::Bad);
+    let is_reachable = of_engine
+        .iter()
+        .all(|finding| finding.state != DiagnosisState::Bad);
     findings.extend(of_engine);
     findings.extend(frontends::examine(
         config,
@@ -126,7 +132,7 @@ fn examine_all(
 
 /// Repeats the warnings of `check`, except those about variables and certificates, which other parts
 /// examine.
-fn examine_rules(loaded: &Loaded) -> Vec<Finding> {
+fn examine_rules(loaded: &Loaded) -> Vec<Diagnosis> {
     let mut findings = Vec::new();
     let input = CheckInput {
         profiles: loaded.config.profiles.clone(),
@@ -143,38 +149,38 @@ fn examine_rules(loaded: &Loaded) -> Vec<Finding> {
             .profile
             .map(|profile| format!("profile {profile}: "))
             .unwrap_or_default();
-        findings.push(Finding::warning(
+        findings.push(Diagnosis::warning(
             subject,
             format!("{profile}{}", problem.what),
             problem.fix,
         ));
     }
     if findings.is_empty() {
-        findings.push(Finding::good("rules", "give no host away"));
+        findings.push(Diagnosis::good("rules", "give no host away"));
     }
     findings
 }
 
 /// Compares the descriptors that connections need with those that the system allows.
-fn examine_open_files(connections: usize) -> Option<Finding> {
+fn examine_open_files(connections: usize) -> Option<Diagnosis> {
     let needed = open_files(connections);
     let allowed = getrlimit(Resource::Nofile)
         .maximum
         .filter(|maximum| *maximum < needed)?;
     let what = format!("{allowed} open files are allowed, {connections} connections need {needed}");
-    Some(Finding::warning(
+    Some(Diagnosis::warning(
         "open files",
         what,
         "raise the limit (ulimit -n, or ulimits in compose), or lower max-connections",
     ))
 }
 
-fn write_findings(findings: &[Finding], page: &mut Page) {
+fn write_findings(findings: &[Diagnosis], page: &mut TextPage) {
     for finding in findings {
         let (mark, look) = match finding.state {
-            State::Good => ("ok       ", Look::Good),
-            State::Warning => ("warning  ", Look::Warning),
-            State::Bad => ("PROBLEM  ", Look::Bad),
+            DiagnosisState::Good => ("ok       ", Emphasis::Good),
+            DiagnosisState::Warning => ("warning  ", Emphasis::Warning),
+            DiagnosisState::Bad => ("PROBLEM  ", Emphasis::Bad),
         };
         page.item(
             0,
@@ -183,7 +189,7 @@ fn write_findings(findings: &[Finding], page: &mut Page) {
             &format!("{}: {}", finding.about, finding.what),
         );
         if let Some(fix) = &finding.fix {
-            page.item(9, "= ", Look::Plain, fix);
+            page.item(9, "= ", Emphasis::Plain, fix);
         }
     }
     page.gap();
@@ -193,21 +199,27 @@ fn write_findings(findings: &[Finding], page: &mut Page) {
             .filter(|finding| finding.state == state)
             .count()
     };
-    let (look, text) = match (count_of(State::Bad), count_of(State::Warning)) {
-        (0, 0) => (Look::Good, "Nothing keeps it from working here.".to_owned()),
+    let (look, text) = match (
+        count_of(DiagnosisState::Bad),
+        count_of(DiagnosisState::Warning),
+    ) {
+        (0, 0) => (
+            Emphasis::Good,
+            "Nothing keeps it from working here.".to_owned(),
+        ),
         (0, warnings) => (
-            Look::Warning,
+            Emphasis::Warning,
             format!(
                 "No problem keeps it from starting; {} to read before you rely on it.",
                 count(warnings, "warning")
             ),
         ),
         (problems, 0) => (
-            Look::Bad,
+            Emphasis::Bad,
             format!("{} to solve.", count(problems, "problem")),
         ),
         (problems, warnings) => (
-            Look::Bad,
+            Emphasis::Bad,
             format!(
                 "{} to solve, and {} to read.",
                 count(problems, "problem"),

@@ -10,14 +10,14 @@ mod text;
 use cetusguard_config::{Mistake, Mistakes, read_input};
 use cetusguard_policy::Call;
 
-use super::page::Page;
-use super::{Answer, Asked, Failure};
-use decision::Decision;
+use super::page::TextPage;
+use super::{CommandFailure, CommandOutput, Invocation};
+use decision::ExplainedDecision;
 
 /// Explains a call or a log.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
     let config = asked.load().1?.config;
-    let mut page = Page::new(&asked.sources.env);
+    let mut page = TextPage::new(&asked.sources.env);
     if let Some(path) = asked.value("log") {
         let groups = refused::groups(path, &read_input(path)?, &config.profiles)?;
         let text = if asked.wants_json() {
@@ -38,9 +38,9 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     })?;
     let (profile, mismatches) = client::find_profile(asked, &config)?;
     let body = asked.value("body").map(read_input).transpose()?;
-    let decision = Decision {
+    let decision = ExplainedDecision {
         mismatches,
-        ..Decision::of(&call, &profile, &config.profiles, body.as_deref())
+        ..ExplainedDecision::of(&call, &profile, &config.profiles, body.as_deref())
     };
     let code = u8::from(!decision.allowed);
     let text = if asked.wants_json() {
@@ -49,7 +49,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         text::write(&decision, &mut page);
         page.into_text()
     };
-    Ok(Answer { text, code })
+    Ok(CommandOutput { text, code })
 }
 
 /// Returns the call that was probably meant: methods are upper-case, and a request target has no

@@ -32,13 +32,13 @@ pub(super) enum Unhealthy {
         /// Set if the check speaks TLS there.
         speaks_tls: bool,
         /// The cause.
-        why: Failure,
+        why: HealthFailure,
     },
 }
 
 /// The cause of a failed check.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum HealthFailure {
     /// No process listens there.
     NothingListens(String),
     /// There is no connection.
@@ -80,26 +80,30 @@ impl fmt::Display for Unhealthy {
             }
         };
         match why {
-            Failure::NothingListens(what) | Failure::Unreachable(what) => {
+            HealthFailure::NothingListens(what) | HealthFailure::Unreachable(what) => {
                 write!(f, "the proxy at {address} cannot be reached: {what}")
             }
-            Failure::Late => write!(f, "{address} did not answer within {} s", LIMIT.as_secs()),
-            Failure::OtherCertificate => write!(
+            HealthFailure::Late => {
+                write!(f, "{address} did not answer within {} s", LIMIT.as_secs())
+            }
+            HealthFailure::OtherCertificate => write!(
                 f,
                 "another certificate than that of frontend-tls-cert answers at {address}; give the \
                 check the files that serve has read"
             ),
-            Failure::WantsCertificate => write!(
+            HealthFailure::WantsCertificate => write!(
                 f,
                 "the proxy at {address} asks for a client certificate, which this check does not \
                 have; add a unix:// frontend and name it: healthcheck unix:///PATH"
             ),
-            Failure::Broken(what) => write!(f, "the connection to {address} broke: {what}{advice}"),
-            Failure::NotHttp => write!(f, "{address} does not answer in HTTP{advice}"),
-            Failure::Refused(status, why) => {
+            HealthFailure::Broken(what) => {
+                write!(f, "the connection to {address} broke: {what}{advice}")
+            }
+            HealthFailure::NotHttp => write!(f, "{address} does not answer in HTTP{advice}"),
+            HealthFailure::Refused(status, why) => {
                 write!(f, "/_ping was answered with {status}: {SIGNATURE}{why}")
             }
-            Failure::Answered(status, text) => {
+            HealthFailure::Answered(status, text) => {
                 write!(f, "/_ping was answered with {status}: {text}")
             }
         }
@@ -136,7 +140,7 @@ pub(super) fn run(written: &Written, address: Option<&str>) -> Result<(), Unheal
         tokio::time::timeout(LIMIT, ask_for_ping(&frontend, wants_certificate)).await
     });
     asked
-        .unwrap_or(Err(Failure::Late))
+        .unwrap_or(Err(HealthFailure::Late))
         .map_err(|why| Unhealthy::Failed {
             address,
             speaks_tls,
@@ -196,12 +200,12 @@ pub(super) fn reachable_host(host: &str) -> String {
 
 /// Asks for `/_ping`. A frontend whose clients need certificates may close the connection before
 /// its alert is read.
-async fn ask_for_ping(frontend: &Backend, wants_certificate: bool) -> Result<(), Failure> {
+async fn ask_for_ping(frontend: &Backend, wants_certificate: bool) -> Result<(), HealthFailure> {
     let unreachable = |why: Unreachable| match (why.tls.as_deref().and_then(tls_failure), why.kind)
     {
         (Some(failure), _) => failure,
-        (None, Some(io::ErrorKind::ConnectionRefused)) => Failure::NothingListens(why.what),
-        (None, _) => Failure::Unreachable(why.what),
+        (None, Some(io::ErrorKind::ConnectionRefused)) => HealthFailure::NothingListens(why.what),
+        (None, _) => HealthFailure::Unreachable(why.what),
     };
     let mut stream = frontend.connect().await.map_err(unreachable)?;
     let request = format!(
@@ -211,8 +215,8 @@ async fn ask_for_ping(frontend: &Backend, wants_certificate: bool) -> Result<(),
     // The handshake has shown that the frontend's own certificate is at the other end.
     let lost = |error: io::Error| match tls_error(&error).and_then(tls_failure) {
         Some(failure) => failure,
-        None if wants_certificate => Failure::WantsCertificate,
-        None => Failure::Broken(error.to_string()),
+        None if wants_certificate => HealthFailure::WantsCertificate,
+        None => HealthFailure::Broken(error.to_string()),
     };
     stream
         .output
@@ -230,11 +234,11 @@ async fn ask_for_ping(frontend: &Backend, wants_certificate: bool) -> Result<(),
     match head.split(' ').nth(1).filter(|_| is_http) {
         Some("200") => Ok(()),
         Some(status) => Err(match refusal_of(body) {
-            Some(why) => Failure::Refused(status.to_owned(), why),
-            None => Failure::Answered(status.to_owned(), body.trim().to_owned()),
+            Some(why) => HealthFailure::Refused(status.to_owned(), why),
+            None => HealthFailure::Answered(status.to_owned(), body.trim().to_owned()),
         }),
-        None if wants_certificate && answer.is_empty() => Err(Failure::WantsCertificate),
-        None => Err(Failure::NotHttp),
+        None if wants_certificate && answer.is_empty() => Err(HealthFailure::WantsCertificate),
+        None => Err(HealthFailure::NotHttp),
     }
 }
 
@@ -251,14 +255,14 @@ fn refusal_of(body: &str) -> Option<String> {
 /// Returns the failure that an error of TLS about certificates shows; `None` for other errors. A
 /// frontend asks for a client's certificate only after the client has verified that of the
 /// frontend.
-fn tls_failure(error: &TlsError) -> Option<Failure> {
+fn tls_failure(error: &TlsError) -> Option<HealthFailure> {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
         CertificateUnknown, UnknownCA, UnsupportedCertificate,
     };
     match error {
         TlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
-            Some(Failure::OtherCertificate)
+            Some(HealthFailure::OtherCertificate)
         }
         TlsError::AlertReceived(
             AccessDenied
@@ -269,7 +273,7 @@ fn tls_failure(error: &TlsError) -> Option<Failure> {
             | CertificateUnknown
             | UnknownCA
             | UnsupportedCertificate,
-        ) => Some(Failure::WantsCertificate),
+        ) => Some(HealthFailure::WantsCertificate),
         _ => None,
     }
 }

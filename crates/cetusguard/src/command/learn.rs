@@ -16,16 +16,16 @@ use cetusguard_policy::{Call, DenialKind, Method, Verdict, decide, list_value, s
 
 use super::log_lines::requests;
 use super::serve;
-use super::{Answer, Asked, Failure};
+use super::{CommandFailure, CommandOutput, Invocation};
 use cetusguard_proxy::Config;
 use cetusguard_proxy::Learning;
 use cetusguard_proxy::Lessons;
 use cetusguard_proxy::{Reason, RecordMessage};
-use policy::{Book, Subject};
-use watch::Watch;
+use policy::{LearnedPolicy, LearnedProfile};
+use watch::CallReporter;
 
 /// Learns from clients until it is asked to stop, or from a log.
-pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
+pub(super) fn run(mut asked: Invocation) -> Result<CommandOutput, CommandFailure> {
     let names: Vec<String> = asked
         .values("profile")
         .into_iter()
@@ -34,7 +34,7 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     let config = asked.load().1?.config;
     let teller = Arc::new(Teller {
         lessons: Arc::new(Lessons::default()),
-        subjects: Subject::all(&config, &names)?,
+        subjects: LearnedProfile::all(&config, &names)?,
         format: asked.value("format").unwrap_or_default().to_owned(),
         risky: asked.flag("risky"),
         out: asked.value("out").map(str::to_owned),
@@ -61,7 +61,7 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
     let (read, loaded) = asked.load();
     let loaded = loaded?;
     teller.check_out()?;
-    let watch = Watch::start(&teller.lessons, &teller.subjects, teller.out.as_deref())?;
+    let watch = CallReporter::start(&teller.lessons, &teller.subjects, teller.out.as_deref())?;
     let learning = Learning {
         lessons: Arc::clone(&teller.lessons),
         tell: &|| Teller::tell_aside(&teller),
@@ -77,7 +77,7 @@ pub(super) fn run(mut asked: Asked) -> Result<Answer, Failure> {
 #[derive(Debug)]
 struct Teller {
     lessons: Arc<Lessons>,
-    subjects: Vec<Subject>,
+    subjects: Vec<LearnedProfile>,
     format: String,
     risky: bool,
     out: Option<String>,
@@ -89,7 +89,7 @@ impl Teller {
     /// Writes the policy from the lessons so far.
     fn tell(&self) -> Result<(), String> {
         let (seen, lost) = self.lessons.all();
-        let book = Book::new(&self.subjects, seen, lost);
+        let book = LearnedPolicy::new(&self.subjects, seen, lost);
         if book.requests == 0 {
             return Err(self.nothing_learned());
         }

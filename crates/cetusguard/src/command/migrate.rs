@@ -3,22 +3,22 @@
 //! the result is used.
 
 use cetusguard_config::Sources;
-use cetusguard_migrate::{Failure as Failed, Problem, Request};
+use cetusguard_migrate::{MigrationFailure, MigrationRequest, Problem};
 
-use super::{Answer, Asked, Failure, check};
+use super::{CommandFailure, CommandOutput, Invocation, check};
 
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Self {
+impl From<MigrationFailure> for CommandFailure {
+    fn from(failed: MigrationFailure) -> Self {
         match failed {
-            Failed::Mistakes(mistakes) => Self::Mistakes(mistakes),
-            Failed::Why(why) => Self::Why(why),
+            MigrationFailure::Mistakes(mistakes) => Self::Mistakes(mistakes),
+            MigrationFailure::Why(why) => Self::Why(why),
         }
     }
 }
 
 /// Reads the settings of a proxy, and prints the result or writes it into a folder.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
-    let request = Request {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
+    let request = MigrationRequest {
         proxy: asked.value("PROXY").unwrap_or_default(),
         path: asked.value("FILE").unwrap_or("-"),
         service: asked.value("service"),
@@ -28,7 +28,7 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         wants_json: asked.wants_json(),
     };
     let done = cetusguard_migrate::migrate(request, &problems)?;
-    Ok(Answer {
+    Ok(CommandOutput {
         text: done.text,
         code: u8::from(done.needs_decision),
     })

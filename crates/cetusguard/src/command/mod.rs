@@ -23,7 +23,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use cetusguard_config::printed::json;
-use cetusguard_config::{Mistake, Mistakes, Read, Sources, grammar, normalise_args, schema};
+use cetusguard_config::{Mistake, Mistakes, ReadFiles, Sources, grammar, normalise_args, schema};
 use clap::ArgMatches;
 
 use cetusguard_proxy::Loaded;
@@ -32,16 +32,16 @@ pub use check::CODES;
 
 /// A command with its arguments and the configuration.
 #[derive(Debug)]
-struct Asked {
+struct Invocation {
     /// The arguments of the command alone.
     args: ArgMatches,
     /// The configuration.
     sources: Sources,
 }
 
-impl Asked {
+impl Invocation {
     /// Reads the configuration, or returns every mistake in it.
-    fn load(&self) -> (Read, Result<Loaded, Mistakes>) {
+    fn load(&self) -> (ReadFiles, Result<Loaded, Mistakes>) {
         self.sources.load()
     }
 
@@ -78,12 +78,12 @@ impl Asked {
     fn write_report(
         &self,
         report: &impl serde::Serialize,
-        write_page: impl FnOnce(&mut page::Page),
+        write_page: impl FnOnce(&mut page::TextPage),
     ) -> String {
         if self.wants_json() {
             return json(report);
         }
-        let mut page = page::Page::new(&self.sources.env);
+        let mut page = page::TextPage::new(&self.sources.env);
         write_page(&mut page);
         page.into_text()
     }
@@ -91,7 +91,7 @@ impl Asked {
 
 /// The result of a command.
 #[derive(Debug)]
-struct Answer {
+struct CommandOutput {
     /// For standard output.
     text: String,
     /// The exit code.
@@ -100,26 +100,26 @@ struct Answer {
 
 /// The reason why a command has no result.
 #[derive(Debug)]
-enum Failure {
+enum CommandFailure {
     /// The configuration, or an argument of the command, is wrong.
     Mistakes(Mistakes),
     /// The command failed.
     Why(String),
 }
 
-impl From<String> for Failure {
+impl From<String> for CommandFailure {
     fn from(why: String) -> Self {
         Self::Why(why)
     }
 }
 
-impl From<Mistakes> for Failure {
+impl From<Mistakes> for CommandFailure {
     fn from(mistakes: Mistakes) -> Self {
         Self::Mistakes(mistakes)
     }
 }
 
-impl From<String> for Answer {
+impl From<String> for CommandOutput {
     fn from(text: String) -> Self {
         Self { text, code: 0 }
     }
@@ -153,8 +153,8 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
         env: env.clone(),
         learned: None,
     };
-    match run_command(&name, Asked { args, sources }) {
-        Ok(Answer { text, code }) => {
+    match run_command(&name, Invocation { args, sources }) {
+        Ok(CommandOutput { text, code }) => {
             // The log's writer may hold standard output, for a reader that does not read.
             if !text.is_empty() {
                 // A reader that has seen enough is no failure.
@@ -162,7 +162,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             }
             ExitCode::from(code)
         }
-        Err(Failure::Mistakes(mistakes)) => {
+        Err(CommandFailure::Mistakes(mistakes)) => {
             let end = if name == "serve" {
                 " in the configuration; nothing was started"
             } else {
@@ -171,7 +171,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: &HashMap<String, OsString>
             tell(&format!("{mistakes}{end}"));
             ExitCode::from(2)
         }
-        Err(Failure::Why(why)) => {
+        Err(CommandFailure::Why(why)) => {
             tell(&format!("cetusguard: {why}"));
             ExitCode::FAILURE
         }
@@ -192,7 +192,7 @@ fn doubt(mistakes: &[Mistake], consequence: &str) -> Option<String> {
     ))
 }
 
-fn run_command(name: &str, asked: Asked) -> Result<Answer, Failure> {
+fn run_command(name: &str, asked: Invocation) -> Result<CommandOutput, CommandFailure> {
     Ok(match name {
         "version" => format!("cetusguard {}\n", env!("CARGO_PKG_VERSION")).into(),
         "schema" => format!("{}\n", schema()).into(),

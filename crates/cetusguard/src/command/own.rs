@@ -7,13 +7,13 @@ use cetusguard_config::address::Address;
 use cetusguard_policy::Owner;
 use serde::Serialize;
 
-use super::page::{Look, Page, count};
-use super::{Answer, Asked, Failure, doubt, tell};
-use cetusguard_proxy::{Backend, EngineSettings, Owned, Trouble, list_owned, remove_owned};
+use super::page::{Emphasis, TextPage, count};
+use super::{CommandFailure, CommandOutput, Invocation, doubt, tell};
+use cetusguard_proxy::{Backend, EngineError, EngineSettings, Owned, list_owned, remove_owned};
 
 /// An object, and the consequence of the command for it.
 #[derive(Debug, Serialize)]
-struct Row {
+struct OwnedRow {
     kind: &'static str,
     name: String,
     id: String,
@@ -26,7 +26,7 @@ struct Row {
     kept: Option<String>,
 }
 
-impl Row {
+impl OwnedRow {
     fn new(owned: &Owned) -> Self {
         let created = owned.created.map(humantime::format_rfc3339_seconds);
         Self {
@@ -42,7 +42,7 @@ impl Row {
 
 /// Lists or removes the objects of a profile, or of one of its sessions. Exits with 1 if an object
 /// could not be removed.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
     let Some((action, args)) = asked.args.subcommand() else {
         return Ok(String::new().into());
     };
@@ -84,11 +84,11 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     let text = if text("format") == Some("json") {
         super::json(&rows)
     } else {
-        let mut page = Page::new(&asked.sources.env);
+        let mut page = TextPage::new(&asked.sources.env);
         write_rows(&rows, removes, &mut page);
         page.into_text()
     };
-    Ok(Answer { text, code })
+    Ok(CommandOutput { text, code })
 }
 
 /// The time after which the user is told what the command waits for.
@@ -126,10 +126,10 @@ async fn list_and_remove(
     owner: &Owner,
     removes: bool,
     backend: &Backend,
-) -> Result<Vec<Row>, Trouble> {
+) -> Result<Vec<OwnedRow>, EngineError> {
     let mut rows = Vec::new();
     for owned in list_owned(owner, backend).await? {
-        let mut row = Row::new(&owned);
+        let mut row = OwnedRow::new(&owned);
         if removes {
             let removed = remove_owned(&owned, backend).await;
             row.kept = removed.err().map(|trouble| trouble.to_string());
@@ -139,7 +139,7 @@ async fn list_and_remove(
     Ok(rows)
 }
 
-fn write_rows(rows: &[Row], removes: bool, page: &mut Page) {
+fn write_rows(rows: &[OwnedRow], removes: bool, page: &mut TextPage) {
     for row in rows {
         let session = if row.session.is_empty() {
             String::new()
@@ -150,11 +150,11 @@ fn write_rows(rows: &[Row], removes: bool, page: &mut Page) {
         let (kind, name) = (row.kind, &row.name);
         let text = format!("{kind} {name}{session}, created at {created}");
         match &row.kept {
-            Some(why) => page.item(0, "KEPT     ", Look::Bad, &format!("{text}: {why}")),
-            None if removes => page.item(0, "removed  ", Look::Good, &text),
-            None => page.say(0, Look::Plain, &text),
+            Some(why) => page.item(0, "KEPT     ", Emphasis::Bad, &format!("{text}: {why}")),
+            None if removes => page.item(0, "removed  ", Emphasis::Good, &text),
+            None => page.say(0, Emphasis::Plain, &text),
         }
     }
     let total = count(rows.len(), "object");
-    page.say(0, Look::Faint, &total);
+    page.say(0, Emphasis::Faint, &total);
 }

@@ -32,7 +32,7 @@ pub(super) fn line_width(env: &HashMap<String, OsString>) -> usize {
 
 /// The emphasis of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Emphasis {
     Plain,
     Heading,
     Good,
@@ -43,13 +43,13 @@ pub(super) enum Look {
 
 /// A text in the making.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct TextPage {
     text: String,
     colour: bool,
     width: usize,
 }
 
-impl Page {
+impl TextPage {
     /// Makes an empty page. Colour is for terminals whose user has not switched it off
     /// (no-color.org).
     pub(super) fn new(env: &HashMap<String, OsString>) -> Self {
@@ -74,17 +74,17 @@ impl Page {
     }
 
     /// Writes a line without wrapping it: code, or carets under code.
-    pub(super) fn line(&mut self, indent: usize, look: Look, text: &str) {
+    pub(super) fn line(&mut self, indent: usize, look: Emphasis, text: &str) {
         let _ = writeln!(self.text, "{:indent$}{}", "", self.shown(look, text));
     }
 
     /// Writes a paragraph; its further lines are indented a little.
-    pub(super) fn say(&mut self, indent: usize, look: Look, text: &str) {
+    pub(super) fn say(&mut self, indent: usize, look: Emphasis, text: &str) {
         self.item(indent, "", look, text);
     }
 
     /// Writes a paragraph behind a mark, such as a dash.
-    pub(super) fn item(&mut self, indent: usize, mark: &str, look: Look, text: &str) {
+    pub(super) fn item(&mut self, indent: usize, mark: &str, look: Emphasis, text: &str) {
         let first = format!("{:indent$}{mark}", "");
         let rest = " ".repeat(if mark.is_empty() {
             indent + 2
@@ -101,17 +101,17 @@ impl Page {
         }
     }
 
-    fn shown(&self, look: Look, text: &str) -> String {
+    fn shown(&self, look: Emphasis, text: &str) -> String {
         let text = harmless(text);
         let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
         let style = match look {
             _ if !self.colour => Style::new(),
-            Look::Plain => Style::new(),
-            Look::Heading => Style::new().bold(),
-            Look::Good => colour(AnsiColor::Green),
-            Look::Bad => colour(AnsiColor::Red).bold(),
-            Look::Warning => colour(AnsiColor::Yellow),
-            Look::Faint => Style::new().dimmed(),
+            Emphasis::Plain => Style::new(),
+            Emphasis::Heading => Style::new().bold(),
+            Emphasis::Good => colour(AnsiColor::Green),
+            Emphasis::Bad => colour(AnsiColor::Red).bold(),
+            Emphasis::Warning => colour(AnsiColor::Yellow),
+            Emphasis::Faint => Style::new().dimmed(),
         };
         format!("{style}{text}{style:#}")
     }

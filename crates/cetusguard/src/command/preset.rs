@@ -3,8 +3,8 @@
 use cetusguard_policy::Preset;
 use serde::Serialize;
 
-use super::page::{Look, Page};
-use super::{Answer, Asked};
+use super::page::{Emphasis, TextPage};
+use super::{CommandOutput, Invocation};
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -23,7 +23,7 @@ struct Shown {
 }
 
 /// Lists them, or shows one.
-pub(super) fn run(asked: &Asked) -> Answer {
+pub(super) fn run(asked: &Invocation) -> CommandOutput {
     match asked.args.subcommand() {
         Some(("show", args)) => {
             let name = args
@@ -56,11 +56,11 @@ pub(super) fn run(asked: &Asked) -> Answer {
             };
             super::json(&Preset::ALL.iter().map(shown).collect::<Vec<_>>()).into()
         }
-        _ => list_presets(Page::new(&asked.sources.env)).into(),
+        _ => list_presets(TextPage::new(&asked.sources.env)).into(),
     }
 }
 
-fn list_presets(mut page: Page) -> String {
+fn list_presets(mut page: TextPage) -> String {
     let width = Preset::ALL
         .iter()
         .map(|preset| preset.name.len())
@@ -70,14 +70,14 @@ fn list_presets(mut page: Page) -> String {
         page.item(
             0,
             &format!("{:width$}  ", preset.name),
-            Look::Plain,
+            Emphasis::Plain,
             preset.title(),
         );
     }
     page.gap();
     page.say(
         0,
-        Look::Faint,
+        Emphasis::Faint,
         "cetusguard preset show NAME prints the rules; presets, or CETUSGUARD_PRESETS, uses them.",
     );
     page.into_text()

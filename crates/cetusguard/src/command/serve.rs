@@ -1,6 +1,6 @@
 //! `cetusguard serve`: the proxy, with the warnings of `check` in its log.
 
-use cetusguard_config::{Read, Sources};
+use cetusguard_config::{ReadFiles, Sources};
 
 use super::check;
 use cetusguard_proxy::Learning;
@@ -10,7 +10,7 @@ use cetusguard_proxy::{CheckInput, CheckWarning};
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) fn run(
     loaded: Loaded,
-    read: &Read,
+    read: &ReadFiles,
     sources: Sources,
     learning: Option<Learning<'_>>,
 ) -> Result<(), String> {

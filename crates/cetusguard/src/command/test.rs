@@ -13,24 +13,24 @@ use cetusguard_policy::{Container, Mode, Principal, Profile, Profiles};
 use serde::Serialize;
 
 use super::explain::client::add_mark;
-use super::page::{Look, Page, count};
-use super::{Answer, Asked, Failure};
+use super::page::{Emphasis, TextPage, count};
+use super::{CommandFailure, CommandOutput, Invocation};
 use cetusguard_proxy::Config;
-use file::{Group, TestFile};
-use objects::{Found, World};
+use file::{ExpectationGroup, TestFile};
+use objects::{FoundObject, World};
 use ruling::{Court, Ruling, TestClient};
 use verdict::Checked;
 
 /// The result of all files.
 #[derive(Debug, Serialize)]
-struct Report {
+struct TestReport {
     passed: usize,
     failed: usize,
     expectations: Vec<Checked>,
 }
 
 /// Tests the policies of all files. Exits with 1 if an expectation does not hold.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
     let (mut checked, mut mistakes) = (Vec::new(), Vec::new());
     for path in asked.values("FILE") {
         match test_file(path, asked) {
@@ -42,29 +42,33 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
         return Err(Mistakes(mistakes).into());
     }
     let passed = checked.iter().filter(|one| one.passed).count();
-    let report = Report {
+    let report = TestReport {
         passed,
         failed: checked.len() - passed,
         expectations: checked,
     };
     let code = u8::from(report.failed > 0);
     let text = asked.write_report(&report, |page| write(&report, page));
-    Ok(Answer { text, code })
+    Ok(CommandOutput { text, code })
 }
 
-fn write(report: &Report, page: &mut Page) {
+fn write(report: &TestReport, page: &mut TextPage) {
     for failure in report.expectations.iter().filter(|one| !one.passed) {
-        page.line(0, Look::Bad, &failure.line());
+        page.line(0, Emphasis::Bad, &failure.line());
     }
     let all = count(report.expectations.len(), "expectation");
     match report.failed {
-        0 => page.say(0, Look::Good, &format!("{all}, all as expected.")),
-        failed => page.say(0, Look::Plain, &format!("{all}, {failed} not as expected.")),
+        0 => page.say(0, Emphasis::Good, &format!("{all}, all as expected.")),
+        failed => page.say(
+            0,
+            Emphasis::Plain,
+            &format!("{all}, {failed} not as expected."),
+        ),
     }
 }
 
 /// Tests the policy of one file.
-fn test_file(path: &str, asked: &Asked) -> Result<Vec<Checked>, Mistakes> {
+fn test_file(path: &str, asked: &Invocation) -> Result<Vec<Checked>, Mistakes> {
     let mut mistakes = Vec::new();
     let file = TestFile::read(path, &read_input(path)?, &mut mistakes);
     let Some(file) = file.filter(|_| mistakes.is_empty()) else {
@@ -96,7 +100,11 @@ fn test_file(path: &str, asked: &Asked) -> Result<Vec<Checked>, Mistakes> {
     }
 }
 
-fn check_group(group: &Group, world: &World, config: &Config) -> Result<Vec<Checked>, Mistake> {
+fn check_group(
+    group: &ExpectationGroup,
+    world: &World,
+    config: &Config,
+) -> Result<Vec<Checked>, Mistake> {
     let wanted = group
         .profile
         .as_ref()
@@ -138,7 +146,7 @@ fn check_group(group: &Group, world: &World, config: &Config) -> Result<Vec<Chec
 }
 
 fn check_calls(
-    group: &Group,
+    group: &ExpectationGroup,
     wanted: Option<&Profile>,
     client: &TestClient,
     world: &World,
@@ -163,7 +171,11 @@ fn check_calls(
 
 /// Returns the client that the marks of a group describe. A declared container of the same name
 /// gives its identifier and its labels.
-fn principal(group: &Group, world: &World, config: &Config) -> Result<Principal, Mistake> {
+fn principal(
+    group: &ExpectationGroup,
+    world: &World,
+    config: &Config,
+) -> Result<Principal, Mistake> {
     let mut client = Principal::default();
     for (key, value, spot) in &group.marks {
         add_mark(&mut client, key, value, config)
@@ -171,8 +183,8 @@ fn principal(group: &Group, world: &World, config: &Config) -> Result<Principal,
     }
     let declared = client.container.as_ref().and_then(|container| {
         match world.declared_container(&container.name)? {
-            Found::Object(object, _) => Some(object),
-            Found::Missing => None,
+            FoundObject::Object(object, _) => Some(object),
+            FoundObject::Missing => None,
         }
     });
     if let (Some(container), Some(object)) = (&client.container, declared) {

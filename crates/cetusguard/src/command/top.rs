@@ -27,14 +27,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::page::Page;
-use super::{Answer, Asked, Failure, doubt, tell};
+use super::page::TextPage;
+use super::{CommandFailure, CommandOutput, Invocation, doubt, tell};
 use cetusguard_proxy::{client_settings, pinned_client_settings};
 use client::{AdminClient, Unavailable, follow_refusals};
 use controls::Controls;
-use keys::Key;
+use keys::PressedKey;
 use screen::{Screen, Size};
-use state::{Report, Top};
+use state::{ProxyNews, Top};
 use view::Extent;
 
 /// The time between two polls, and between two drawings of the screen.
@@ -45,7 +45,7 @@ const REPORTS: usize = 256;
 
 /// Shows the state of a proxy until SIGINT or SIGTERM, or prints it once if standard output is no
 /// terminal.
-pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
+pub(super) fn run(asked: &Invocation) -> Result<CommandOutput, CommandFailure> {
     if !asked.sources.stray.is_empty() {
         return Err(Mistakes(asked.sources.stray.clone()).into());
     }
@@ -70,11 +70,11 @@ pub(super) fn run(asked: &Asked) -> Result<Answer, Failure> {
     });
     // A look-up of a name may still be under way, on a thread that cannot be interrupted.
     runtime.shutdown_background();
-    Ok(text.map_err(Failure::Why)?.into())
+    Ok(text.map_err(CommandFailure::Why)?.into())
 }
 
 /// Returns the client of the admin listener that is named, or else of the configured one.
-fn choose_listener(written: &Written, asked: &Asked) -> Result<AdminClient, String> {
+fn choose_listener(written: &Written, asked: &Invocation) -> Result<AdminClient, String> {
     let named = asked.value("ADDR");
     let configured = written.one(setting!("admin-addr")).map(|(text, _)| text);
     let read = |text: &str| Address::admin(text).map_err(|why| format!("{text:?}: {why}"));
@@ -290,7 +290,7 @@ struct LiveView {
 
 impl LiveView {
     /// Takes a key; returns true if the user has seen enough.
-    fn press(&mut self, key: Key, top: &Top) -> bool {
+    fn press(&mut self, key: PressedKey, top: &Top) -> bool {
         let is_over = self.controls.press(key);
         match self.controls.is_paused {
             true if self.frozen.is_none() => self.frozen = Some(top.clone()),
@@ -307,7 +307,7 @@ impl LiveView {
 }
 
 /// Waits for a key; for ever if there is no terminal that could send one.
-async fn next_key(keys: &mut Option<mpsc::Receiver<Key>>) -> Key {
+async fn next_key(keys: &mut Option<mpsc::Receiver<PressedKey>>) -> PressedKey {
     if let Some(receiver) = keys
         && let Some(key) = receiver.recv().await
     {
@@ -325,7 +325,7 @@ async fn received(signal: &mut Signal) {
 }
 
 /// Polls the proxy each second, whether it answers or not.
-async fn poll_forever(client: Arc<AdminClient>, reports: mpsc::Sender<Report>) {
+async fn poll_forever(client: Arc<AdminClient>, reports: mpsc::Sender<ProxyNews>) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick is at once, and the first poll was made.
@@ -333,7 +333,7 @@ async fn poll_forever(client: Arc<AdminClient>, reports: mpsc::Sender<Report>) {
     loop {
         ticks.tick().await;
         let polled = client.poll().await;
-        let report = polled.map_or_else(|why| Report::NoPoll(why.to_string()), Report::Poll);
+        let report = polled.map_or_else(|why| ProxyNews::NoPoll(why.to_string()), ProxyNews::Poll);
         if reports.send(report).await.is_err() {
             return;
         }
@@ -342,7 +342,7 @@ async fn poll_forever(client: Arc<AdminClient>, reports: mpsc::Sender<Report>) {
 
 /// Writes the lines of the view, with colour where there is a terminal for it.
 fn paint(lines: Vec<view::Line>, env: &HashMap<String, OsString>) -> String {
-    let mut page = Page::new(env);
+    let mut page = TextPage::new(env);
     for (look, line) in lines {
         page.line(0, look, &line);
     }

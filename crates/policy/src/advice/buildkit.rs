@@ -59,7 +59,7 @@ pub(crate) fn is_builder_image(image: &str) -> bool {
 /// Returns whether rules can open the channels for clients with this guard: one that restricts
 /// images cannot see those of a build.
 pub(crate) fn can_be_opened(guard: &Guard) -> bool {
-    guard.level == crate::guard::Level::Privileged || !guard.binds_images()
+    guard.level == crate::guard::GuardLevel::Privileged || !guard.binds_images()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use crate::analysis::survey::Care;
 use crate::decide::{Ground, Permit, reveals};
 use crate::denial::DenialKind;
 use crate::endpoint::{Endpoint, Power};
-use crate::guard::{Guard, Level};
-use crate::identity::limit::Limits;
+use crate::guard::{Guard, GuardLevel};
+use crate::identity::limit::ClientLimits;
 use crate::identity::profile::{Mode, Profile};
 use crate::request::method::Method;
 use crate::rule::{BUILT_IN, BUILT_IN_ORIGIN, RuleSet, parse};
@@ -67,14 +67,14 @@ impl Profile {
             .cloned()
             .collect();
         let guard = Guard {
-            level: self.guard.level.max(Level::Baseline),
+            level: self.guard.level.max(GuardLevel::Baseline),
             allow,
             creation: self.guard.creation.clone(),
         };
         Self {
             name: self.name.clone(),
             rules: ALL.clone(),
-            limits: Limits::default(),
+            limits: ClientLimits::default(),
             guard: Arc::new(guard),
             targets: Arc::default(),
             mode: Mode::Audit,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn learner() -> Profile {
-        let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
+        let (rules, limits, guard) = (RuleSet::default(), ClientLimits::default(), Arc::default());
         let (name, targets) = ("p".to_owned(), Arc::default());
         let profile = Profile {
             name,

@@ -7,10 +7,10 @@ mod surveyed_rule;
 use std::sync::Arc;
 
 use crate::decide::{Ground, Verdict, decide};
-use crate::denial::{Denial, DenialKind, Reason};
+use crate::denial::{Denial, DenialKind, DenialReason};
 use crate::endpoint::{Endpoint, Power};
-use crate::guard::{Duty, Guard, Level, Use, duty};
-use crate::identity::limit::Limits;
+use crate::guard::{Duty, Guard, GuardLevel, Use, duty};
+use crate::identity::limit::ClientLimits;
 use crate::identity::profile::{Mode, Profile};
 use crate::request::call::Call;
 use crate::rule::{Language, Rule, RuleSet, WalkTooLong};
@@ -91,8 +91,8 @@ impl Care {
             // and the guard inspects the container.
             (Duty::Pass, Duty::Pass) if matches!(Use::of_call(call), Use::Enter | Use::Files) => {
                 match guard.level {
-                    Level::Privileged => Self::Unread,
-                    Level::Baseline | Level::Restricted => Self::Judged,
+                    GuardLevel::Privileged => Self::Unread,
+                    GuardLevel::Baseline | GuardLevel::Restricted => Self::Judged,
                 }
             }
             (Duty::Unread, _) => Self::Unread,
@@ -313,7 +313,7 @@ fn add_exceptions(open: &mut Open, denials: &[&SurveyedRule<'_>]) {
 /// count as rules that match none.
 #[must_use]
 pub fn rule_reaches(rule: &Rule) -> bool {
-    let (name, limits, guard) = (String::new(), Limits::default(), Arc::default());
+    let (name, limits, guard) = (String::new(), ClientLimits::default(), Arc::default());
     let rules = RuleSet::default();
     let profile = Profile {
         name,
@@ -407,7 +407,7 @@ fn try_call(
         Verdict::Deny(denial) => {
             let (kind, rule) = (denial.reason.kind(), matching?);
             Some(match &denial.reason {
-                Reason::Denied { rule: by } => CallResult::Denied(Denied {
+                DenialReason::Denied { rule: by } => CallResult::Denied(Denied {
                     endpoint,
                     rule,
                     by: Arc::clone(by),
@@ -440,7 +440,7 @@ mod tests {
     fn of(rules: &str) -> Survey {
         let mut all = parse(BUILT_IN_ORIGIN, BUILT_IN).expect("built-in");
         all.extend(parse("t", rules).expect(rules));
-        let (rules, limits, guard) = (RuleSet::new(all), Limits::default(), Arc::default());
+        let (rules, limits, guard) = (RuleSet::new(all), ClientLimits::default(), Arc::default());
         let (name, targets) = ("p".to_owned(), Arc::default());
         survey(&Profile {
             name,

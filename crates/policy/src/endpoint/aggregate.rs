@@ -10,14 +10,14 @@ pub(crate) struct IncludedOperation {
     /// The operation, as [`Endpoint::operation`] names it.
     pub(crate) operation: &'static str,
     /// The calls that do it.
-    pub(crate) when: When,
+    pub(crate) when: CallCondition,
     /// `true` if such calls do it only to the object that they name.
     pub(crate) is_to_same_object: bool,
 }
 
 /// The calls of an aggregate that do the operation of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub(crate) enum CallCondition {
     /// All of them.
     Always,
     /// Those that turn on this parameter of the query.
@@ -28,50 +28,54 @@ pub(crate) enum When {
 }
 
 /// Endpoints, when they do the operations, and the operations.
-type Row = (&'static [EndpointId], When, &'static [&'static str]);
+type Row = (
+    &'static [EndpointId],
+    CallCondition,
+    &'static [&'static str],
+);
 
 /// The sources are Podman's `pkg/api/handlers` and `pkg/domain/infra/abi`, and moby's
 /// `daemon/server/router`.
 const AGGREGATES: &[Row] = &[
     (
         &[ContainerPrune, LibpodContainerPrune],
-        When::Always,
+        CallCondition::Always,
         &["container.remove"],
     ),
     (
         &[ImagePrune, LibpodImagePrune],
-        When::Always,
+        CallCondition::Always,
         &["image.remove"],
     ),
     (
         &[LibpodImagePrune],
-        When::With("buildcache"),
+        CallCondition::With("buildcache"),
         &["build.prune"],
     ),
     (
         &[LibpodImagePrune],
-        When::With("external"),
+        CallCondition::With("external"),
         &["build.prune"],
     ),
     (
         &[VolumePrune, LibpodVolumePrune],
-        When::Always,
+        CallCondition::Always,
         &["volume.remove"],
     ),
     (
         &[NetworkPrune, LibpodNetworkPrune],
-        When::Always,
+        CallCondition::Always,
         &["network.remove"],
     ),
     (
         &[LibpodPodPrune],
-        When::Always,
+        CallCondition::Always,
         &["pod.remove", "container.remove", "container.prune"],
     ),
     // It removes dangling images, which are Podman's build cache.
     (
         &[LibpodSystemPrune],
-        When::Always,
+        CallCondition::Always,
         &[
             "container.prune",
             "container.remove",
@@ -86,18 +90,18 @@ const AGGREGATES: &[Row] = &[
     ),
     (
         &[LibpodSystemPrune],
-        When::With("volumes"),
+        CallCondition::With("volumes"),
         &["volume.prune", "volume.remove"],
     ),
     // A repair removes images and layers that it finds damaged, a lossy one containers as well.
     (
         &[LibpodSystemCheck],
-        When::With("repair"),
+        CallCondition::With("repair"),
         &["image.remove", "build.prune"],
     ),
     (
         &[LibpodSystemCheck],
-        When::With("repair_lossy"),
+        CallCondition::With("repair_lossy"),
         &["container.remove", "image.remove"],
     ),
     // A removal by force takes the containers along that use the object.
@@ -111,34 +115,58 @@ const AGGREGATES: &[Row] = &[
             LibpodQuadletRemove,
             LibpodQuadletRemoveMany,
         ],
-        When::With("force"),
+        CallCondition::With("force"),
         &["container.remove", "container.stop", "container.kill"],
     ),
     (
         &[ImageRemove],
-        When::WithOnPodman("force"),
+        CallCondition::WithOnPodman("force"),
         &["container.remove", "container.stop", "container.kill"],
     ),
     // A pod's operations reach each of its containers.
-    (&[LibpodPodRemove], When::Always, &["container.remove"]),
     (
         &[LibpodPodRemove],
-        When::With("force"),
+        CallCondition::Always,
+        &["container.remove"],
+    ),
+    (
+        &[LibpodPodRemove],
+        CallCondition::With("force"),
         &["container.stop", "container.kill"],
     ),
-    (&[LibpodPodStart], When::Always, &["container.start"]),
-    (&[LibpodPodStop], When::Always, &["container.stop"]),
+    (
+        &[LibpodPodStart],
+        CallCondition::Always,
+        &["container.start"],
+    ),
+    (&[LibpodPodStop], CallCondition::Always, &["container.stop"]),
     (
         &[LibpodPodRestart],
-        When::Always,
+        CallCondition::Always,
         &["container.restart", "container.start"],
     ),
-    (&[LibpodPodKill], When::Always, &["container.kill"]),
-    (&[LibpodPodPause], When::Always, &["container.pause"]),
-    (&[LibpodPodUnpause], When::Always, &["container.unpause"]),
-    (&[LibpodPodTop], When::Always, &["container.top"]),
-    (&[LibpodPodStats], When::Always, &["container.stats"]),
-    (&[LibpodPodCreate], When::Always, &["container.create"]),
+    (&[LibpodPodKill], CallCondition::Always, &["container.kill"]),
+    (
+        &[LibpodPodPause],
+        CallCondition::Always,
+        &["container.pause"],
+    ),
+    (
+        &[LibpodPodUnpause],
+        CallCondition::Always,
+        &["container.unpause"],
+    ),
+    (&[LibpodPodTop], CallCondition::Always, &["container.top"]),
+    (
+        &[LibpodPodStats],
+        CallCondition::Always,
+        &["container.stats"],
+    ),
+    (
+        &[LibpodPodCreate],
+        CallCondition::Always,
+        &["container.create"],
+    ),
     // These answers contain enough to create the container again.
     (
         &[
@@ -146,12 +174,12 @@ const AGGREGATES: &[Row] = &[
             LibpodKubeGenerate,
             LibpodGenerateSystemd,
         ],
-        When::Always,
+        CallCondition::Always,
         &["container.inspect", "pod.inspect"],
     ),
     (
         &[LibpodKubePlay, LibpodKubePlayOld],
-        When::Always,
+        CallCondition::Always,
         &[
             "pod.create",
             "pod.start",
@@ -167,7 +195,7 @@ const AGGREGATES: &[Row] = &[
     ),
     (
         &[LibpodKubePlay, LibpodKubePlayOld],
-        When::With("replace"),
+        CallCondition::With("replace"),
         &[
             "pod.remove",
             "pod.stop",
@@ -177,7 +205,7 @@ const AGGREGATES: &[Row] = &[
     ),
     (
         &[LibpodKubeDown, LibpodKubeDownOld],
-        When::Always,
+        CallCondition::Always,
         &[
             "pod.remove",
             "pod.stop",
@@ -188,12 +216,12 @@ const AGGREGATES: &[Row] = &[
     ),
     (
         &[LibpodKubeDown, LibpodKubeDownOld],
-        When::With("force"),
+        CallCondition::With("force"),
         &["volume.remove"],
     ),
     (
         &[LibpodQuadletInstall],
-        When::Always,
+        CallCondition::Always,
         &[
             "container.create",
             "container.start",
@@ -206,27 +234,31 @@ const AGGREGATES: &[Row] = &[
     ),
     (
         &[LibpodContainerRestore],
-        When::Always,
+        CallCondition::Always,
         &["container.start"],
     ),
     (
         // A checkpoint is an archive or an image.
         &[LibpodContainerRestore],
-        When::Always,
+        CallCondition::Always,
         &["container.create"],
     ),
     // The tasks of a service are containers.
     (
         &[ServiceCreate, ServiceUpdate],
-        When::Always,
+        CallCondition::Always,
         &["container.create", "container.start", "image.create"],
     ),
     (
         &[ServiceUpdate, ServiceRemove],
-        When::Always,
+        CallCondition::Always,
         &["container.stop", "container.kill", "container.remove"],
     ),
-    (&[ServiceLogs, TaskLogs], When::Always, &["container.logs"]),
+    (
+        &[ServiceLogs, TaskLogs],
+        CallCondition::Always,
+        &["container.logs"],
+    ),
     // A build pulls the images that it begins with.
     (
         &[
@@ -238,29 +270,29 @@ const AGGREGATES: &[Row] = &[
             BuildkitControl,
             BuildkitBridge,
         ],
-        When::Always,
+        CallCondition::Always,
         &["image.create"],
     ),
     // The pod of an infra container depends on it.
     (
         &[LibpodContainerRemove],
-        When::With("depend"),
+        CallCondition::With("depend"),
         &["pod.remove", "container.stop", "container.kill"],
     ),
     (
         &[LibpodSecretCreate],
-        When::With("replace"),
+        CallCondition::With("replace"),
         &["secret.remove", "secret.update"],
     ),
     // BuildKit's channels are another way to build, and its control service prunes as well.
     (
         &[BuildSession, BuildGrpc, BuildkitControl, BuildkitBridge],
-        When::Always,
+        CallCondition::Always,
         &["build.start"],
     ),
     (
         &[BuildGrpc, BuildkitControl],
-        When::Always,
+        CallCondition::Always,
         &["build.prune"],
     ),
 ];
@@ -270,23 +302,23 @@ const AGGREGATES: &[Row] = &[
 const OF_SAME_OBJECT: &[Row] = &[
     (
         &[ContainerRestart, LibpodContainerRestart],
-        When::Always,
+        CallCondition::Always,
         &["container.start"],
     ),
     (
         &[ContainerExport, LibpodContainerExport],
-        When::Always,
+        CallCondition::Always,
         &["container.archive_get"],
     ),
     // With `logs`, which Docker also reads from a form, it begins with all output so far.
     (
         &[ContainerAttach, ContainerAttachWs, LibpodContainerAttach],
-        When::Always,
+        CallCondition::Always,
         &["container.logs"],
     ),
     (
         &[ContainerRemove, LibpodContainerRemove],
-        When::With("force"),
+        CallCondition::With("force"),
         &["container.stop", "container.kill"],
     ),
 ];
@@ -359,7 +391,7 @@ mod tests {
                 let inner = Endpoint::all()
                     .filter(|other| other.operation() == part.operation)
                     .flat_map(Endpoint::parts)
-                    .filter(|inner| inner.when == When::Always)
+                    .filter(|inner| inner.when == CallCondition::Always)
                     .filter(|inner| inner.operation != endpoint.operation());
                 for inner in inner {
                     assert!(

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::request::method::Method;
-pub(crate) use aggregate::{IncludedOperation, When};
+pub(crate) use aggregate::{CallCondition, IncludedOperation};
 pub use deed::says;
 pub use missing::StandInCall;
 pub use object::{Captured, ObjectKind};
@@ -277,8 +277,8 @@ const CATCH_ALL_SECTION: &[u8] = b"{path*}";
 
 /// A row with its shape in parts.
 struct Route {
-    shape: Vec<Part>,
-    /// `true` if it has a [`Part::Many`], and so matches paths of several lengths.
+    shape: Vec<ShapePart>,
+    /// `true` if it has a [`ShapePart::Many`], and so matches paths of several lengths.
     stretches: bool,
     endpoint: &'static Endpoint,
 }
@@ -294,7 +294,7 @@ impl Route {
 }
 
 /// A segment of a shape.
-enum Part {
+enum ShapePart {
     Word(&'static [u8]),
     /// Any one segment that is not empty.
     One,
@@ -302,7 +302,7 @@ enum Part {
     Many,
 }
 
-impl Part {
+impl ShapePart {
     fn read(segment: &'static str) -> Self {
         match segment {
             many if many.ends_with("*}") => Self::Many,
@@ -325,8 +325,11 @@ static BY_SECTION: LazyLock<Vec<(&'static [u8], Vec<Route>)>> = LazyLock::new(||
             .filter(|rest| rest.starts_with('/'))
             .unwrap_or(endpoint.shape);
         let section = own[1..].split('/').next().unwrap_or_default();
-        let shape: Vec<Part> = endpoint.shape[1..].split('/').map(Part::read).collect();
-        let stretches = shape.iter().any(|part| matches!(part, Part::Many));
+        let shape: Vec<ShapePart> = endpoint.shape[1..]
+            .split('/')
+            .map(ShapePart::read)
+            .collect();
+        let stretches = shape.iter().any(|part| matches!(part, ShapePart::Many));
         sections.entry(section.as_bytes()).or_default().push(Route {
             shape,
             stretches,
@@ -340,16 +343,18 @@ fn is_placeholder(segment: &str) -> bool {
     segment.starts_with('{')
 }
 
-/// Matches the parts of a shape with the segments of a path. [`Part::Many`] takes as many segments
+/// Matches the parts of a shape with the segments of a path. [`ShapePart::Many`] takes as many segments
 /// as the rest leaves; the last words decide.
-fn fits(shape: &[Part], path: &[&[u8]]) -> bool {
+fn fits(shape: &[ShapePart], path: &[&[u8]]) -> bool {
     match (shape, path) {
         ([], []) => true,
-        ([Part::Word(word), shape @ ..], [segment, path @ ..]) => {
+        ([ShapePart::Word(word), shape @ ..], [segment, path @ ..]) => {
             word == segment && fits(shape, path)
         }
-        ([Part::One, shape @ ..], [segment, path @ ..]) => !segment.is_empty() && fits(shape, path),
-        ([Part::Many, shape @ ..], [_, path @ ..]) => {
+        ([ShapePart::One, shape @ ..], [segment, path @ ..]) => {
+            !segment.is_empty() && fits(shape, path)
+        }
+        ([ShapePart::Many, shape @ ..], [_, path @ ..]) => {
             (0..=path.len()).any(|taken| fits(shape, &path[taken..]))
         }
         _ => false,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use strsim::levenshtein;
 
 use kind::CAPABILITIES;
-pub use kind::{KINDS, Kind};
+pub use kind::{ExceptionKind, KINDS};
 
 use super::host::{POWERFUL, gives_host_path};
 use crate::text::list::{list_value, split_list};

@@ -14,7 +14,7 @@ use super::reading::{at_mut, check_form};
 use super::recreation::{Lost, Replacement};
 use super::subject::{Role, Slot, Subject};
 use super::visibility::Visibility;
-use super::{Guard, Objection, Reader, Surroundings, network};
+use super::{EndpointReader, Guard, Objection, Surroundings, network};
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::identity::target::Targets;
 use crate::object::{Detail, Object};
@@ -24,7 +24,7 @@ use crate::request::call::{Call, Version};
 #[derive(Clone, Debug)]
 pub(crate) struct Obligation {
     /// The reader that judges query and body; `None` if they are forwarded as they are.
-    pub(crate) reader: Option<&'static Reader>,
+    pub(crate) reader: Option<&'static EndpointReader>,
     pub(crate) guard: std::sync::Arc<Guard>,
     pub(crate) targets: std::sync::Arc<Targets>,
     /// The replacement of the container that the call loses, if its client will create it again.
@@ -162,7 +162,7 @@ impl Obligation {
 /// A guard and targets that restrict nothing.
 static OPEN: (Guard, std::sync::LazyLock<Targets>) = (
     Guard {
-        level: super::Level::Privileged,
+        level: super::GuardLevel::Privileged,
         allow: Vec::new(),
         creation: None,
     },

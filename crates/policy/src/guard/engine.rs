@@ -1,7 +1,7 @@
 //! The facts about the engine that decisions depend on.
 
 use super::json::Json;
-use super::judge::{Judge, Place};
+use super::judge::{Judge, TakenStep};
 use crate::request::call::Version;
 
 /// The engine, as far as decisions depend on it.
@@ -28,7 +28,7 @@ impl Engine {
     ///
     /// # Errors
     /// The answer is not JSON that all readers read alike.
-    pub fn read(answer: &[u8]) -> Result<Self, super::Malformed> {
+    pub fn read(answer: &[u8]) -> Result<Self, super::MalformedJson> {
         let answer = Json::read(answer)?;
         let text = |key: &str| answer.get(key).map(Json::text).unwrap_or_default();
         let components = answer.get("Components").map(Json::list).unwrap_or_default();
@@ -84,7 +84,7 @@ impl Engine {
 
 impl Judge<'_> {
     /// Refuses variables that an engine takes from its own environment.
-    pub(super) fn copies_no_environment(&mut self, place: &[Place], engine: &Engine) {
+    pub(super) fn copies_no_environment(&mut self, place: &[TakenStep], engine: &Engine) {
         if engine.is_podman {
             let what = "Podman takes a variable without a value from its own environment; write \
                 NAME=VALUE";
@@ -94,7 +94,7 @@ impl Judge<'_> {
 
     /// Judges whether a bind that is allowed for reading only can be kept read-only all the way
     /// down.
-    pub(super) fn reads_only_below(&mut self, place: &[Place], path: &str, engine: &Engine) {
+    pub(super) fn reads_only_below(&mut self, place: &[TakenStep], path: &str, engine: &Engine) {
         if engine.mounts_read_only_recursively(self.version) {
             return;
         }

@@ -44,31 +44,31 @@ pub enum Json<'b> {
 
 /// The reason why a body is not JSON, or not JSON that all readers read alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub struct MalformedJson {
     what: &'static str,
     /// The place in the body, in bytes from the start.
     at: usize,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}", self.what, self.at)
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedJson {}
 
 impl<'b> Json<'b> {
     /// Reads a body that is one value.
     ///
     /// # Errors
     /// The first place at which readers could differ.
-    pub fn read(body: &'b [u8]) -> Result<Self, Malformed> {
-        let text = std::str::from_utf8(body).map_err(|error| Malformed {
+    pub fn read(body: &'b [u8]) -> Result<Self, MalformedJson> {
+        let text = std::str::from_utf8(body).map_err(|error| MalformedJson {
             what: "broken UTF-8",
             at: error.valid_up_to(),
         })?;
-        let mut reader = Reader::new(text);
+        let mut reader = JsonReader::new(text);
         let value = reader.value(0)?;
         reader.skip_blanks();
         if reader.at < text.len() {
@@ -81,7 +81,7 @@ impl<'b> Json<'b> {
     /// Reads the value that a text begins with. Returns it with its length; `None` if the text does
     /// not begin with a value, or ends within it.
     pub(crate) fn read_first(text: &'b str) -> Option<(Self, usize)> {
-        let mut reader = Reader::new(text);
+        let mut reader = JsonReader::new(text);
         let value = reader.value(0).ok()?;
         Some((value, reader.at))
     }
@@ -240,7 +240,7 @@ fn quote(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_char('"')
 }
 
-struct Reader<'b> {
+struct JsonReader<'b> {
     text: &'b str,
     at: usize,
     values: usize,
@@ -251,7 +251,7 @@ struct Reader<'b> {
     elements: Vec<Json<'b>>,
 }
 
-impl<'b> Reader<'b> {
+impl<'b> JsonReader<'b> {
     fn new(text: &'b str) -> Self {
         Self {
             text,
@@ -262,8 +262,8 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn wrong(&self, what: &'static str) -> Malformed {
-        Malformed { what, at: self.at }
+    fn wrong(&self, what: &'static str) -> MalformedJson {
+        MalformedJson { what, at: self.at }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -284,7 +284,7 @@ impl<'b> Reader<'b> {
         is_next
     }
 
-    fn value(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
+    fn value(&mut self, depth: usize) -> Result<Json<'b>, MalformedJson> {
         self.skip_blanks();
         self.values += 1;
         if depth > DEPTH || self.values > VALUES {
@@ -311,7 +311,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
+    fn object(&mut self, depth: usize) -> Result<Json<'b>, MalformedJson> {
         let first = self.members.len();
         // The keys of an object with many.
         let mut seen: Option<HashSet<Cow<'b, str>>> = None;
@@ -334,7 +334,7 @@ impl<'b> Reader<'b> {
                 seen.get_or_insert_with(known).insert(key.clone())
             };
             if !is_new {
-                return Err(Malformed {
+                return Err(MalformedJson {
                     what: "a key that stands twice",
                     at: start,
                 });
@@ -353,7 +353,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json<'b>, Malformed> {
+    fn array(&mut self, depth: usize) -> Result<Json<'b>, MalformedJson> {
         let first = self.elements.len();
         self.at += 1;
         if self.take(b']') {
@@ -372,7 +372,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads a number (RFC 8259 §6).
-    fn number(&mut self) -> Result<Json<'b>, Malformed> {
+    fn number(&mut self) -> Result<Json<'b>, MalformedJson> {
         let start = self.at;
         self.at += usize::from(self.peek() == Some(b'-'));
         let first = self.peek();
@@ -415,7 +415,7 @@ impl<'b> Reader<'b> {
         self.at - start
     }
 
-    fn string(&mut self) -> Result<Cow<'b, str>, Malformed> {
+    fn string(&mut self) -> Result<Cow<'b, str>, MalformedJson> {
         self.at += 1;
         let start = self.at;
         let mut read = String::new();
@@ -443,7 +443,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Malformed> {
+    fn escape(&mut self) -> Result<char, MalformedJson> {
         self.at += 1;
         let c = match self.peek() {
             Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
@@ -461,7 +461,7 @@ impl<'b> Reader<'b> {
 
     /// Reads `\uXXXX`, and the second half of a pair. Half a pair is no character, and a NUL ends
     /// texts in some readers.
-    fn unicode(&mut self) -> Result<char, Malformed> {
+    fn unicode(&mut self) -> Result<char, MalformedJson> {
         let high = self.unit()?;
         let code = match high {
             0xd800..0xdc00 if self.text[self.at..].starts_with("\\u") => {
@@ -481,7 +481,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn unit(&mut self) -> Result<u32, Malformed> {
+    fn unit(&mut self) -> Result<u32, MalformedJson> {
         let digits = self
             .text
             .as_bytes()

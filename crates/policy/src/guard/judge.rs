@@ -5,7 +5,7 @@ use super::allow::{Exception, KINDS};
 use super::objection::{Finding, Objection};
 use super::subject::{Role, Slot, Subject};
 use super::surroundings::Newcomer;
-use super::{Guard, Level, Surroundings};
+use super::{Guard, GuardLevel, Surroundings};
 use crate::advice::buildkit::{self, BUILD_RULES};
 use crate::endpoint::ObjectKind;
 use crate::identity::target::Targets;
@@ -41,7 +41,7 @@ pub(super) enum Step<'s> {
 
 /// A [`Step`] that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TakenStep {
     Field(&'static str),
     Unknown(String),
     Key(String),
@@ -49,7 +49,7 @@ pub(super) enum Place {
     Parameter(String),
 }
 
-impl From<Step<'_>> for Place {
+impl From<Step<'_>> for TakenStep {
     fn from(step: Step<'_>) -> Self {
         match step {
             Step::Field(name) => Self::Field(name),
@@ -62,17 +62,17 @@ impl From<Step<'_>> for Place {
 }
 
 /// Writes a place as findings show it: `HostConfig.Binds[0]`.
-pub(super) fn place_text(place: &[Place]) -> String {
+pub(super) fn place_text(place: &[TakenStep]) -> String {
     let mut text = String::new();
     for step in place {
         match step {
-            Place::Field(name) if text.is_empty() => text.push_str(name),
-            Place::Field(name) => text.extend([".", name]),
-            Place::Unknown(name) if text.is_empty() => text.push_str(shortened(name)),
-            Place::Unknown(name) => text.extend([".", shortened(name)]),
-            Place::Key(key) => text.push_str(&format!("[{:?}]", shortened(key))),
-            Place::Index(index) => text.push_str(&format!("[{index}]")),
-            Place::Parameter(name) => text.extend(["?", shortened(name)]),
+            TakenStep::Field(name) if text.is_empty() => text.push_str(name),
+            TakenStep::Field(name) => text.extend([".", name]),
+            TakenStep::Unknown(name) if text.is_empty() => text.push_str(shortened(name)),
+            TakenStep::Unknown(name) => text.extend([".", shortened(name)]),
+            TakenStep::Key(key) => text.push_str(&format!("[{:?}]", shortened(key))),
+            TakenStep::Index(index) => text.push_str(&format!("[{index}]")),
+            TakenStep::Parameter(name) => text.extend(["?", shortened(name)]),
         }
     }
     text
@@ -95,11 +95,11 @@ pub(crate) struct Judge<'g> {
     /// The paths of the host that were resolved so far.
     pub(super) resolved: usize,
     /// The current place: `HostConfig.Binds[0]`.
-    place: Vec<Place>,
+    place: Vec<TakenStep>,
     /// Objects that the engine has to describe.
     pub(super) subjects: Vec<Subject>,
     /// The reason to look up the object of the path, if a place of the body sets it.
-    pub(super) path_role: Option<(Role, Vec<Place>)>,
+    pub(super) path_role: Option<(Role, Vec<TakenStep>)>,
     /// The container that the call would create, as a client of the proxy, until the labels of its
     /// image are known.
     pub(super) newcomer: Option<Newcomer>,
@@ -107,17 +107,17 @@ pub(crate) struct Judge<'g> {
     pub(super) name: Option<String>,
     /// Binds that are allowed for reading only, by place and path: the engine must keep all below
     /// them from being written.
-    pub(super) read_only: Vec<(Vec<Place>, String)>,
+    pub(super) read_only: Vec<(Vec<TakenStep>, String)>,
     /// Variables without a value, by place: Podman takes them from its own environment.
-    pub(super) copied: Vec<Vec<Place>>,
+    pub(super) copied: Vec<Vec<TakenStep>>,
     /// Names of images without a registry, by place, which Podman gets with the registry that was
     /// judged.
-    pub(super) short_images: Vec<(Vec<Place>, String)>,
+    pub(super) short_images: Vec<(Vec<TakenStep>, String)>,
     /// A removal that takes containers along if the engine is Podman: the place of its force, and
     /// the kind of the object.
-    pub(super) forced_removal: Option<(Vec<Place>, &'static str)>,
+    pub(super) forced_removal: Option<(Vec<TakenStep>, &'static str)>,
     /// New limits of a container, by place, which Podman would not report to the quota of this key.
-    pub(super) uncounted: Vec<(Vec<Place>, &'static str)>,
+    pub(super) uncounted: Vec<(Vec<TakenStep>, &'static str)>,
     /// The names that the call gives to objects, with their kinds.
     pub(super) given_names: Vec<(ObjectKind, String)>,
     /// `true` if the call creates or updates a service.
@@ -188,7 +188,7 @@ impl<'g> Judge<'g> {
     }
 
     /// Returns the current place.
-    pub(super) fn place(&self) -> &[Place] {
+    pub(super) fn place(&self) -> &[TakenStep] {
         &self.place
     }
 
@@ -233,7 +233,7 @@ impl<'g> Judge<'g> {
     }
 
     /// Judges at an earlier place, unless the judgement has ended.
-    pub(super) fn back_at(&mut self, place: &[Place], judge: impl FnOnce(&mut Self)) {
+    pub(super) fn back_at(&mut self, place: &[TakenStep], judge: impl FnOnce(&mut Self)) {
         if self.is_full() {
             return;
         }
@@ -314,7 +314,7 @@ impl<'g> Judge<'g> {
             word
         };
         let slot = match place.as_slice() {
-            [Place::Parameter(name)] => Slot::Parameter {
+            [TakenStep::Parameter(name)] => Slot::Parameter {
                 name: name.clone(),
                 before: before.to_owned(),
             },
@@ -432,11 +432,11 @@ impl<'g> Judge<'g> {
 
     /// Returns whether the guard judges at all.
     pub(super) fn is_guarded(&self) -> bool {
-        self.guard.level != Level::Privileged
+        self.guard.level != GuardLevel::Privileged
     }
 
     pub(super) fn is_restricted(&self) -> bool {
-        self.guard.level >= Level::Restricted
+        self.guard.level >= GuardLevel::Restricted
     }
 }
 

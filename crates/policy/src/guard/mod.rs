@@ -44,7 +44,7 @@ mod target;
 mod visibility;
 mod volume;
 
-pub use allow::{Exception, KINDS, Kind};
+pub use allow::{Exception, ExceptionKind, KINDS};
 pub(crate) use case::Obligation;
 pub use case::{Case, Cleared, Missing, Question};
 pub use creation::{
@@ -54,7 +54,7 @@ pub use creation::{
 pub use engine::Engine;
 use form::Form;
 pub(crate) use json::fold;
-pub use json::{Json, Malformed};
+pub use json::{Json, MalformedJson};
 use judge::{Judge, Step, shortened};
 pub(crate) use network::is_predefined;
 pub use objection::{Finding, Objection};
@@ -70,7 +70,7 @@ pub(crate) use target::{Use, may_name_the_proxys};
 /// The strictness of the guard. Names and meanings are those of the Kubernetes Pod Security
 /// Standards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum GuardLevel {
     /// Nothing is judged.
     Privileged,
     /// The known ways to become root on the host are closed; ordinary use works.
@@ -81,7 +81,7 @@ pub enum Level {
     Restricted,
 }
 
-impl Level {
+impl GuardLevel {
     /// Returns the value of the option.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -97,7 +97,7 @@ impl Level {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     /// The strictness.
-    pub level: Level,
+    pub level: GuardLevel,
     /// The exceptions.
     pub allow: Vec<Exception>,
     /// The requirements on objects that clients create. They hold at every level but `privileged`.
@@ -106,10 +106,10 @@ pub struct Guard {
 
 /// The way in which the calls of an endpoint are judged.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct EndpointReader {
     /// The parameters that its query may have; any other is refused.
     parameters: &'static [Parameter],
-    body: Body,
+    body: BodyKind,
     /// Looks at the whole body; if the body is not read, at the exceptions of the guard.
     whole: Option<form::Check>,
     /// Looks at the parameters together.
@@ -118,7 +118,7 @@ pub(crate) struct Reader {
 
 /// The kind of body that an endpoint takes.
 #[derive(Debug)]
-enum Body {
+enum BodyKind {
     /// JSON of this form.
     Json(&'static Form),
     /// No body: the engine reads none, or should not.
@@ -127,10 +127,10 @@ enum Body {
     Stream,
 }
 
-impl Reader {
+impl EndpointReader {
     /// Returns whether the judgement needs the body.
     pub(crate) fn reads_body(&self) -> bool {
-        !matches!(self.body, Body::Stream)
+        !matches!(self.body, BodyKind::Stream)
     }
 }
 

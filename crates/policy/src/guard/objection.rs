@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Malformed;
+use super::MalformedJson;
 
 /// A value in a body or a query that the guard does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl std::error::Error for Finding {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
     /// The body is not JSON that every reader reads alike.
-    Malformed(Malformed),
+    Malformed(MalformedJson),
     /// The content type is not the one by which the endpoint is judged.
     ContentType(&'static str),
     /// The values that are not allowed; at least one.

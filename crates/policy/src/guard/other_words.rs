@@ -2,7 +2,7 @@
 //! their query names, or a registry to which the engine connects.
 
 use super::judge::{Judge, Step};
-use super::{Guard, Level, image};
+use super::{Guard, GuardLevel, image};
 use crate::endpoint::EndpointId;
 use crate::request::call::Call;
 
@@ -47,7 +47,7 @@ impl Guard {
         let asks = call
             .endpoint()
             .is_some_and(|endpoint| asks_registry(endpoint.id));
-        self.level != Level::Privileged
+        self.level != GuardLevel::Privileged
             && (compares(call) || asks_for_image_changes(call) || asks && self.needs_image_names())
     }
 }

@@ -5,68 +5,71 @@ use super::json::Json;
 use super::query::{self, Parameter, many, plain};
 use super::subject::Role;
 use super::{
-    Body, Judge, Reader, build, container, exec, host_config, image, network, process, service,
-    specgen, volume,
+    BodyKind, EndpointReader, Judge, build, container, exec, host_config, image, network, process,
+    service, specgen, volume,
 };
 
-const fn json(parameters: &'static [Parameter], form: &'static Form) -> Reader {
-    Reader {
+const fn json(parameters: &'static [Parameter], form: &'static Form) -> EndpointReader {
+    EndpointReader {
         parameters,
-        body: Body::Json(form),
+        body: BodyKind::Json(form),
         whole: None,
         pairs: None,
     }
 }
 
-const fn stream(parameters: &'static [Parameter], whole: fn(&mut Judge<'_>, &Json<'_>)) -> Reader {
-    Reader {
+const fn stream(
+    parameters: &'static [Parameter],
+    whole: fn(&mut Judge<'_>, &Json<'_>),
+) -> EndpointReader {
+    EndpointReader {
         parameters,
-        body: Body::Stream,
+        body: BodyKind::Stream,
         whole: Some(whole),
         pairs: None,
     }
 }
 
-pub(super) static CONTAINER_CREATE: Reader = Reader {
+pub(super) static CONTAINER_CREATE: EndpointReader = EndpointReader {
     whole: Some(container::whole),
     ..json(
         &[query::judged("name", container::name), plain("platform")],
         &container::CREATE,
     )
 };
-pub(super) static LIBPOD_CREATE: Reader = Reader {
+pub(super) static LIBPOD_CREATE: EndpointReader = EndpointReader {
     whole: Some(specgen::whole),
     ..json(&[], &specgen::CREATE)
 };
-pub(super) static LIBPOD_START: Reader = Reader {
+pub(super) static LIBPOD_START: EndpointReader = EndpointReader {
     parameters: &[plain("detachkeys"), plain("recursive")],
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: None,
 };
-pub(super) static SERVICE_CREATE: Reader = Reader {
+pub(super) static SERVICE_CREATE: EndpointReader = EndpointReader {
     whole: Some(service::whole),
     ..json(&[], &service::SPEC)
 };
-pub(super) static SERVICE_UPDATE: Reader = Reader {
+pub(super) static SERVICE_UPDATE: EndpointReader = EndpointReader {
     whole: Some(service::whole),
     ..json(service::UPDATE_PARAMETERS, &service::SPEC)
 };
-pub(super) static CONTAINER_UPDATE: Reader = json(&[], &host_config::UPDATE);
-pub(super) static LIBPOD_UPDATE: Reader = json(
+pub(super) static CONTAINER_UPDATE: EndpointReader = json(&[], &host_config::UPDATE);
+pub(super) static LIBPOD_UPDATE: EndpointReader = json(
     &[plain("restartPolicy"), plain("restartRetries")],
     &specgen::UPDATE,
 );
-pub(super) static CONTAINER_START: Reader = Reader {
+pub(super) static CONTAINER_START: EndpointReader = EndpointReader {
     parameters: START_PARAMETERS,
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: None,
 };
 /// Podman before version 5 restarts all containers by `all`, whichever the path names.
-pub(super) static CONTAINER_RESTART: Reader = Reader {
+pub(super) static CONTAINER_RESTART: EndpointReader = EndpointReader {
     parameters: &[plain("t"), plain("timeout"), plain("signal")],
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: None,
 };
@@ -76,78 +79,79 @@ const START_PARAMETERS: &[Parameter] = &[
     query::judged("checkpoint-dir", host_folder),
 ];
 /// The list of checkpoints, and their removal.
-pub(super) static CHECKPOINTS: Reader = Reader {
+pub(super) static CHECKPOINTS: EndpointReader = EndpointReader {
     parameters: &[query::judged("dir", host_folder)],
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: None,
 };
-pub(super) static EXEC_CREATE: Reader = Reader {
+pub(super) static EXEC_CREATE: EndpointReader = EndpointReader {
     whole: Some(exec::whole),
     ..json(&[], &exec::CREATE)
 };
-pub(super) static EXEC_START: Reader = json(&[], &exec::START);
-pub(super) static COMMIT: Reader = Reader {
+pub(super) static EXEC_START: EndpointReader = json(&[], &exec::START);
+pub(super) static COMMIT: EndpointReader = EndpointReader {
     pairs: Some(image::made),
     ..json(image::COMMIT, &container::COMMIT)
 };
-pub(super) static PULL_OR_IMPORT: Reader = Reader {
+pub(super) static PULL_OR_IMPORT: EndpointReader = EndpointReader {
     parameters: image::CREATE,
-    body: Body::Stream,
+    body: BodyKind::Stream,
     whole: None,
     pairs: Some(image::made),
 };
-pub(super) static TAG: Reader = Reader {
+pub(super) static TAG: EndpointReader = EndpointReader {
     parameters: image::TAG,
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: Some(image::tagged),
 };
-pub(super) static PUSH: Reader = json(image::PUSH, &PUSH_FORM);
-pub(super) static LIBPOD_PUSH: Reader = Reader {
+pub(super) static PUSH: EndpointReader = json(image::PUSH, &PUSH_FORM);
+pub(super) static LIBPOD_PUSH: EndpointReader = EndpointReader {
     pairs: Some(image::pushed_to_own_name),
     ..json(image::LIBPOD_PUSH, &PUSH_FORM)
 };
-pub(super) static TOP: Reader = Reader {
+pub(super) static TOP: EndpointReader = EndpointReader {
     parameters: process::TOP,
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: None,
 };
-pub(super) static RENAME: Reader = json(&[query::judged("name", container::name)], &RENAME_FORM);
-pub(super) static LIBPOD_CONNECT: Reader = json(&[], &network::LIBPOD_CONNECT);
-pub(super) static LIBPOD_DISCONNECT: Reader = json(&[], &network::LIBPOD_DISCONNECT);
-pub(super) static LIBPOD_EXEC_REMOVE: Reader = json(&[], &exec::LIBPOD_REMOVE);
-pub(super) static LIBPOD_PULL: Reader = Reader {
+pub(super) static RENAME: EndpointReader =
+    json(&[query::judged("name", container::name)], &RENAME_FORM);
+pub(super) static LIBPOD_CONNECT: EndpointReader = json(&[], &network::LIBPOD_CONNECT);
+pub(super) static LIBPOD_DISCONNECT: EndpointReader = json(&[], &network::LIBPOD_DISCONNECT);
+pub(super) static LIBPOD_EXEC_REMOVE: EndpointReader = json(&[], &exec::LIBPOD_REMOVE);
+pub(super) static LIBPOD_PULL: EndpointReader = EndpointReader {
     parameters: image::LIBPOD_PULL,
-    body: Body::Stream,
+    body: BodyKind::Stream,
     whole: None,
     pairs: None,
 };
-pub(super) static LOAD: Reader = stream(&[plain("quiet"), many("platform")], image::loaded);
-pub(super) static MANIFEST: Reader = Reader {
+pub(super) static LOAD: EndpointReader = stream(&[plain("quiet"), many("platform")], image::loaded);
+pub(super) static MANIFEST: EndpointReader = EndpointReader {
     pairs: Some(image::listed_under),
     ..json(image::MANIFEST, &image::MANIFEST_FORM)
 };
-pub(super) static BUILD: Reader = Reader {
+pub(super) static BUILD: EndpointReader = EndpointReader {
     pairs: Some(build::steps),
     ..stream(build::PARAMETERS, build::whole)
 };
-pub(super) static VOLUME_CREATE: Reader = json(&[], &volume::CREATE);
-pub(super) static LIBPOD_VOLUME_CREATE: Reader = json(&[], &volume::LIBPOD_CREATE);
-pub(super) static NETWORK_CREATE: Reader = json(&[], &network::CREATE);
-pub(super) static NETWORK_CONNECT: Reader = json(&[], &network::CONNECT);
-pub(super) static NETWORK_DISCONNECT: Reader = json(&[], &network::DISCONNECT);
+pub(super) static VOLUME_CREATE: EndpointReader = json(&[], &volume::CREATE);
+pub(super) static LIBPOD_VOLUME_CREATE: EndpointReader = json(&[], &volume::LIBPOD_CREATE);
+pub(super) static NETWORK_CREATE: EndpointReader = json(&[], &network::CREATE);
+pub(super) static NETWORK_CONNECT: EndpointReader = json(&[], &network::CONNECT);
+pub(super) static NETWORK_DISCONNECT: EndpointReader = json(&[], &network::DISCONNECT);
 /// Its force is judged together with that of other removals.
-pub(super) static NETWORK_REMOVE: Reader = Reader {
+pub(super) static NETWORK_REMOVE: EndpointReader = EndpointReader {
     parameters: &[plain("force"), plain("timeout")],
-    body: Body::Nothing,
+    body: BodyKind::Nothing,
     whole: None,
     pairs: None,
 };
-pub(super) static LOGIN: Reader = json(&[], &LOGIN_FORM);
-pub(super) static SECRET: Reader = json(&[plain("version")], &SECRET_FORM);
-pub(super) static NODE_UPDATE: Reader = json(&[plain("version")], &NODE_FORM);
+pub(super) static LOGIN: EndpointReader = json(&[], &LOGIN_FORM);
+pub(super) static SECRET: EndpointReader = json(&[plain("version")], &SECRET_FORM);
+pub(super) static NODE_UPDATE: EndpointReader = json(&[plain("version")], &NODE_FORM);
 
 /// moby `api/types/registry.AuthConfig`. The engine connects to the address that it names.
 static LOGIN_FORM: Form = Form::Struct(LOGIN_FIELDS);

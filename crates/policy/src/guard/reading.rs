@@ -4,12 +4,12 @@ use super::case::Content;
 use super::creation;
 use super::form::{Form, walk};
 use super::json::Json;
-use super::judge::{Judge, Place};
+use super::judge::{Judge, TakenStep};
 use super::query::{self, Pairs};
-use super::{Body, Guard, Objection, Reader, check_stream, is_json};
+use super::{BodyKind, EndpointReader, Guard, Objection, check_stream, is_json};
 use crate::request::call::Call;
 
-impl Reader {
+impl EndpointReader {
     /// Judges query and body. A missing content type is `None`.
     pub(super) fn read<'a, 'g: 'a>(
         &self,
@@ -22,21 +22,21 @@ impl Reader {
             judge,
             call,
             self.parameters,
-            matches!(self.body, Body::Json(_)),
+            matches!(self.body, BodyKind::Json(_)),
         );
         if let Some(check) = self.pairs {
             check(judge, &judged, &pairs);
         }
         let judged = judge.stamp_query(judged);
         let content = match &self.body {
-            Body::Stream => {
+            BodyKind::Stream => {
                 check_stream(content_type)?;
                 if let Some(whole) = self.whole {
                     whole(judge, &Json::Null);
                 }
                 Content::Own
             }
-            Body::Nothing => {
+            BodyKind::Nothing => {
                 // Clients send an empty object to endpoints that take no body; the engine need not
                 // see it.
                 if !is_blank(body) && !Json::read(body).map_err(Objection::Malformed)?.is_empty() {
@@ -44,7 +44,7 @@ impl Reader {
                 }
                 Content::Nothing
             }
-            Body::Json(form) => {
+            BodyKind::Json(form) => {
                 check_json(call, content_type, body)?;
                 self.read_json(judge, call, form, &pairs, body)?
             }
@@ -103,13 +103,16 @@ impl Reader {
 }
 
 /// Finds the value at a place of a body.
-pub(super) fn at_mut<'j, 'b>(json: &'j mut Json<'b>, place: &[Place]) -> Option<&'j mut Json<'b>> {
+pub(super) fn at_mut<'j, 'b>(
+    json: &'j mut Json<'b>,
+    place: &[TakenStep],
+) -> Option<&'j mut Json<'b>> {
     place
         .iter()
         .try_fold(json, |value, step| match (step, value) {
-            (Place::Field(name), value) => value.get_mut(name),
-            (Place::Key(name), value) => value.get_mut(name),
-            (Place::Index(index), Json::List(list)) => list.get_mut(*index),
+            (TakenStep::Field(name), value) => value.get_mut(name),
+            (TakenStep::Key(name), value) => value.get_mut(name),
+            (TakenStep::Index(index), Json::List(list)) => list.get_mut(*index),
             _ => None,
         })
 }

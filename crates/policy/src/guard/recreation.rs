@@ -11,7 +11,7 @@ use super::readers::CONTAINER_CREATE;
 use super::subject::{Role, Slot, Subject};
 use super::visibility::Visibility;
 use super::{
-    Judge, Malformed, Missing, Objection, Question, Step, container, host_config, restricted,
+    Judge, MalformedJson, Missing, Objection, Question, Step, container, host_config, restricted,
 };
 use crate::endpoint::{EndpointId, ObjectKind};
 use crate::object::{Detail, Object};
@@ -116,7 +116,7 @@ impl Inspection {
     ///
     /// # Errors
     /// The answer is not JSON that all readers read alike.
-    pub fn read(answer: &[u8]) -> Result<Self, Malformed> {
+    pub fn read(answer: &[u8]) -> Result<Self, MalformedJson> {
         let object = Object::read(ObjectKind::Container, answer)?;
         let answer = Json::read(answer)?;
         let at = |path: &[&str]| path.iter().try_fold(&answer, |value, key| value.get(key));
@@ -153,7 +153,7 @@ impl Defaults {
     ///
     /// # Errors
     /// The answer is not JSON that all readers read alike.
-    pub fn read(answer: &[u8]) -> Result<Self, Malformed> {
+    pub fn read(answer: &[u8]) -> Result<Self, MalformedJson> {
         let answer = Json::read(answer)?;
         let text = |key| {
             answer
@@ -190,7 +190,7 @@ fn create_body(
 /// Returns the body that a client with a file of its own would send: without the values that an
 /// engine fills in. The guard may refuse such values, which are the same for every container of an
 /// engine.
-fn declared(create: &str, defaults: &Defaults) -> Result<String, Malformed> {
+fn declared(create: &str, defaults: &Defaults) -> Result<String, MalformedJson> {
     let mut create = Json::read(create.as_bytes())?;
     if let Json::Map(fields) = &mut create {
         fields.retain(|(name, _)| container::CREATE.has_field(name));

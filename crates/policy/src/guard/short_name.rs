@@ -9,7 +9,7 @@
 use super::case::{Case, Content};
 use super::engine::Engine;
 use super::json::Json;
-use super::judge::{Judge, Place};
+use super::judge::{Judge, TakenStep};
 use super::reading::at_mut;
 use super::subject::{Role, Slot, Subject};
 use super::{image, reference};
@@ -81,7 +81,7 @@ impl Case<'_> {
         }
     }
 
-    fn complete_image(&mut self, place: &[Place], name: &str) {
+    fn complete_image(&mut self, place: &[TakenStep], name: &str) {
         let full = reference::named(name);
         // The image is looked up by the name that is sent.
         for subject in &mut self.judge.subjects {
@@ -90,8 +90,8 @@ impl Case<'_> {
             }
         }
         match place {
-            [Place::Parameter(parameter)] => self.complete_parameter(parameter),
-            [Place::Field(image::IN_PATH)] => self.call = self.call.with_named_object(&full),
+            [TakenStep::Parameter(parameter)] => self.complete_parameter(parameter),
+            [TakenStep::Field(image::IN_PATH)] => self.call = self.call.with_named_object(&full),
             _ => {
                 if let Content::Json(json) = &mut self.content
                     && let Some(text) = at_mut(json, place)

@@ -3,7 +3,7 @@
 
 mod entered;
 
-use super::judge::{Judge, Place, shortened};
+use super::judge::{Judge, TakenStep, shortened};
 use super::network::is_predefined;
 use super::target::Use;
 use super::visibility::Overwriting;
@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(super) word: String,
     pub(super) role: Role,
     /// The place at which the client names it.
-    pub(super) place: Vec<Place>,
+    pub(super) place: Vec<TakenStep>,
     pub(super) slot: Slot,
 }
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::judge::Judge;
 use super::subject::{Role, Slot, Subject};
 use crate::endpoint::{EndpointId, ObjectKind};
-use crate::identity::client::{Condition, Container, Kind, Selector};
+use crate::identity::client::{Condition, Container, FactKind, Selector};
 use crate::identity::profile::Profiles;
 use crate::object::{Object, Traits};
 use crate::request::call::Call;
@@ -196,7 +196,7 @@ impl<'s> Surroundings<'s> {
     fn container_selectors(&self) -> impl Iterator<Item = (&'s Selector, &'s str)> {
         let own = self.profile;
         let all = self.profiles.into_iter().flat_map(Profiles::selected);
-        all.filter(move |(selector, name)| selector.kind() == Kind::Container && *name != own)
+        all.filter(move |(selector, name)| selector.kind() == FactKind::Container && *name != own)
     }
 
     /// Returns the profiles that find their clients by labels alone, which the steps of a build

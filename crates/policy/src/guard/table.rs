@@ -9,7 +9,7 @@ use super::readers::{
     NETWORK_DISCONNECT, NETWORK_REMOVE, NODE_UPDATE, PULL_OR_IMPORT, PUSH, RENAME, SECRET,
     SERVICE_CREATE, SERVICE_UPDATE, TAG, TOP, VOLUME_CREATE,
 };
-use super::{Guard, Level, Reader, creation};
+use super::{EndpointReader, Guard, GuardLevel, creation};
 use crate::endpoint::EndpointId;
 use crate::request::call::Call;
 
@@ -19,7 +19,7 @@ pub(crate) enum Duty {
     /// None.
     Pass,
     /// The reader judges them.
-    Judge(&'static Reader),
+    Judge(&'static EndpointReader),
     /// They are refused, for this reason.
     Closed(&'static str),
     /// They carry content that the guard cannot inspect: only a rule that names the endpoint lets
@@ -43,7 +43,7 @@ pub(crate) fn duty(call: &Call, guard: &Guard) -> Duty {
     let Some(endpoint) = call.endpoint() else {
         return Duty::Unread;
     };
-    if guard.level == Level::Privileged {
+    if guard.level == GuardLevel::Privileged {
         return Duty::Pass;
     }
     match duty_of(endpoint.id) {
@@ -419,10 +419,10 @@ mod tests {
                     },
                 ))
             };
-            assert_eq!(at(Level::Baseline), want, "{request}");
-            assert_eq!(at(Level::Restricted), want, "{request}");
+            assert_eq!(at(GuardLevel::Baseline), want, "{request}");
+            assert_eq!(at(GuardLevel::Restricted), want, "{request}");
             if call.endpoint().is_some() {
-                assert_eq!(at(Level::Privileged), "pass", "{request}");
+                assert_eq!(at(GuardLevel::Privileged), "pass", "{request}");
             }
         }
     }

@@ -58,7 +58,7 @@ pub struct Container {
 
 /// The unit that limits count, named by the fact about a client that is hardest to change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
+pub enum LimitSubject {
     /// The owner of a key.
     Key([u8; 32]),
     /// All clients of a Unix frontend.
@@ -73,7 +73,7 @@ pub enum Subject {
     Address(IpAddr),
 }
 
-impl Subject {
+impl LimitSubject {
     /// Returns the name of the session that the client is by itself.
     #[must_use]
     pub fn session_name(&self) -> String {
@@ -97,28 +97,30 @@ impl Principal {
     /// On a Unix socket it is the fact that the selector used, since root in a container can run as
     /// any user.
     #[must_use]
-    pub fn subject(&self, found_by: Option<&Selector>) -> Subject {
+    pub fn subject(&self, found_by: Option<&Selector>) -> LimitSubject {
         match (&self.certificate, &self.container, self.address) {
-            (Some(certificate), _, _) => Subject::Key(certificate.pin),
-            (None, Some(container), _) => Subject::Container(container.id.clone()),
+            (Some(certificate), _, _) => LimitSubject::Key(certificate.pin),
+            (None, Some(container), _) => LimitSubject::Container(container.id.clone()),
             (None, None, Some(IpAddr::V6(address))) => {
                 let [a, b, c, d, ..] = address.segments();
-                Subject::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+                LimitSubject::Address(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
             }
-            (None, None, Some(address)) => Subject::Address(address),
+            (None, None, Some(address)) => LimitSubject::Address(address),
             (None, None, None) => {
                 let conditions = found_by
                     .map(|selector| selector.conditions.as_slice())
                     .unwrap_or_default();
                 let users = conditions.iter().find_map(|condition| match condition {
-                    Condition::User(user) => Some(Subject::User(*user)),
+                    Condition::User(user) => Some(LimitSubject::User(*user)),
                     _ => None,
                 });
                 let groups = conditions.iter().find_map(|condition| match condition {
-                    Condition::Group(group) => Some(Subject::Group(*group)),
+                    Condition::Group(group) => Some(LimitSubject::Group(*group)),
                     _ => None,
                 });
-                users.or(groups).unwrap_or(Subject::Frontend(self.frontend))
+                users
+                    .or(groups)
+                    .unwrap_or(LimitSubject::Frontend(self.frontend))
             }
         }
     }
@@ -154,7 +156,7 @@ pub enum Condition {
 /// The fact that a condition is about. Selectors are asked in this order: facts that are harder to
 /// forge come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FactKind {
     /// The socket that the client uses.
     Frontend,
     /// The certificate that the client shows.
@@ -170,17 +172,17 @@ pub enum Kind {
 impl Condition {
     /// Returns the kind of fact that the condition is about.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> FactKind {
         match self {
-            Self::Frontend(_) => Kind::Frontend,
+            Self::Frontend(_) => FactKind::Frontend,
             Self::CommonName(_)
             | Self::DnsName(_)
             | Self::IpName(_)
             | Self::Uri(_)
-            | Self::Pin(_) => Kind::Certificate,
-            Self::User(_) | Self::Group(_) => Kind::Peer,
-            Self::Name(_) | Self::Label(..) => Kind::Container,
-            Self::Network(_) => Kind::Address,
+            | Self::Pin(_) => FactKind::Certificate,
+            Self::User(_) | Self::Group(_) => FactKind::Peer,
+            Self::Name(_) | Self::Label(..) => FactKind::Container,
+            Self::Network(_) => FactKind::Address,
         }
     }
 
@@ -267,7 +269,7 @@ impl Condition {
 /// The conditions that a client must meet to get a profile: one or more of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
-    kind: Kind,
+    kind: FactKind,
     conditions: Vec<Condition>,
 }
 
@@ -285,7 +287,7 @@ impl Selector {
 
     /// Returns the kind of fact that the selector is about.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> FactKind {
         self.kind
     }
 
@@ -383,17 +385,17 @@ mod tests {
     /// A session owns objects: two clients with one name would share them.
     #[test]
     fn each_client_is_a_session_of_its_own() {
-        let address = |text: &str| Subject::Address(text.parse().expect("an address"));
+        let address = |text: &str| LimitSubject::Address(text.parse().expect("an address"));
         let names = [
-            (Subject::Key([0xab; 32]), "key-abababababababab"),
-            (Subject::Frontend(1), "frontend-1"),
-            (Subject::User(1), "user-1"),
-            (Subject::Group(1), "group-1"),
+            (LimitSubject::Key([0xab; 32]), "key-abababababababab"),
+            (LimitSubject::Frontend(1), "frontend-1"),
+            (LimitSubject::User(1), "user-1"),
+            (LimitSubject::Group(1), "group-1"),
             (
-                Subject::Container("0123456789abcdef".repeat(4)),
+                LimitSubject::Container("0123456789abcdef".repeat(4)),
                 "container-0123456789ab",
             ),
-            (Subject::Container("web".to_owned()), "container-web"),
+            (LimitSubject::Container("web".to_owned()), "container-web"),
             (address("10.0.0.1"), "address-10.0.0.1"),
             (address("2001:db8::"), "address-2001-db8--"),
         ];

@@ -6,7 +6,7 @@ use crate::text::pattern::Pattern;
 
 /// The limits of each client of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct ClientLimits {
     /// The rate of requests.
     pub rate: Option<Rate>,
     /// Concurrent requests, without streams.
@@ -23,7 +23,7 @@ pub struct Limits {
     pub agents_denied: Vec<Pattern>,
 }
 
-impl Limits {
+impl ClientLimits {
     /// Returns whether anything has to be counted.
     #[must_use]
     pub fn count(&self) -> bool {
@@ -159,10 +159,10 @@ mod tests {
             (&[], &["curl/*"], "Docker-Client/28", true),
             (&["*"], &["curl/*"], "curl/8", false),
         ] {
-            let limits = Limits {
+            let limits = ClientLimits {
                 agents: patterns(allowed),
                 agents_denied: patterns(denied),
-                ..Limits::default()
+                ..ClientLimits::default()
             };
             assert_eq!(limits.admit(agent), want, "{allowed:?} {denied:?} {agent}");
         }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::guard::{Guard, Recreation};
-use crate::identity::client::{Condition, Container, Kind, Principal, Selector};
-use crate::identity::limit::Limits;
+use crate::identity::client::{Condition, Container, FactKind, Principal, Selector};
+use crate::identity::limit::ClientLimits;
 use crate::identity::target::Targets;
 use crate::request::call::Call;
 use crate::rule::RuleSet;
@@ -20,7 +20,7 @@ pub struct Profile {
     /// The endpoints that a client of this profile may call.
     pub rules: RuleSet,
     /// The limits of each of its clients.
-    pub limits: Limits,
+    pub limits: ClientLimits,
     /// The guard that judges allowed calls.
     pub guard: Arc<Guard>,
     /// The objects that its calls may be about.
@@ -144,7 +144,7 @@ impl Profiles {
     #[must_use]
     pub fn depends_on_container(&self, client: &Principal) -> bool {
         let before =
-            |selector: &Selector| selector.kind() < Kind::Container && selector.matches(client);
+            |selector: &Selector| selector.kind() < FactKind::Container && selector.matches(client);
         self.by_container() && !self.selected.iter().any(|(selector, _)| before(selector))
     }
 
@@ -153,7 +153,7 @@ impl Profiles {
     pub fn by_container(&self) -> bool {
         self.selected
             .iter()
-            .any(|(selector, _)| selector.kind() == Kind::Container)
+            .any(|(selector, _)| selector.kind() == FactKind::Container)
     }
 
     /// Returns the keys of the labels by which profiles are found; some may come several times.
@@ -189,9 +189,9 @@ impl Profiles {
                 container: container.clone(),
                 ..Principal::default()
             };
-            let mut selectors = self
-                .selected()
-                .filter(|(selector, _)| matches!(selector.kind(), Kind::Container | Kind::Address));
+            let mut selectors = self.selected().filter(|(selector, _)| {
+                matches!(selector.kind(), FactKind::Container | FactKind::Address)
+            });
             selectors
                 .find(|(selector, _)| selector.matches(&client))
                 .map(|(_, name)| name)
@@ -256,7 +256,7 @@ mod tests {
     use crate::text::pattern::Pattern;
 
     fn profile(name: &str) -> Profile {
-        let (rules, limits, guard) = (RuleSet::default(), Limits::default(), Arc::default());
+        let (rules, limits, guard) = (RuleSet::default(), ClientLimits::default(), Arc::default());
         let (name, targets) = (name.to_owned(), Arc::default());
         Profile {
             name,

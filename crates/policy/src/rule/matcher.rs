@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::form::PathForm;
 use super::names::CallObject;
 use super::{Rule, RuleBody};
-use crate::endpoint::{Endpoint, ObjectKind, When};
+use crate::endpoint::{CallCondition, Endpoint, ObjectKind};
 use crate::request::call::Call;
 use crate::request::method::{Method, Methods};
 use crate::text::pattern::Pattern;
@@ -50,7 +50,7 @@ enum EntryCondition {
     PathForm(PathForm),
     /// The object has one of these names, where an empty list stands for any object; and the call
     /// is one of those for which the denial of a part holds.
-    Objects(Vec<Pattern>, When),
+    Objects(Vec<Pattern>, CallCondition),
 }
 
 impl RuleSet {

@@ -31,7 +31,7 @@ mod variable;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::endpoint::{Endpoint, EndpointId, When};
+use crate::endpoint::{CallCondition, Endpoint, EndpointId};
 use crate::request::call::Call;
 use crate::request::method::{Method, Methods};
 pub use explain::Miss;
@@ -175,7 +175,9 @@ impl Rule {
         let RuleBody::Names(names) = &self.body else {
             return None;
         };
-        let whole = names.iter().filter(|name| name.when() == When::Always);
+        let whole = names
+            .iter()
+            .filter(|name| name.when() == CallCondition::Always);
         Some(whole.map(|name| (name.endpoint, name.example_path())))
     }
 
@@ -231,7 +233,7 @@ impl Rule {
         if own().any(|name| name.part.is_none() && name.matches(call)) {
             return None;
         }
-        let is_done = |when: When| when.holds_for(call) || when.holds_on_podman_for(call);
+        let is_done = |when: CallCondition| when.holds_for(call) || when.holds_on_podman_for(call);
         own()
             .filter_map(|name| name.part)
             .find(|part| is_done(part.when))
@@ -296,7 +298,7 @@ impl Rule {
             RuleBody::Names(names) => {
                 let own = names.iter().filter(|name| {
                     name.endpoint.shape == endpoint.shape
-                        && name.when() == When::Always
+                        && name.when() == CallCondition::Always
                         && is_asked(&|method| name.endpoint.method == method)
                 });
                 let own: Vec<_> = own.map(NamedEndpoint::path_expression).collect();
@@ -311,8 +313,9 @@ impl Rule {
         let RuleBody::Names(names) = &self.body else {
             return false;
         };
-        let is_part =
-            |name: &NamedEndpoint| name.endpoint.id == endpoint.id && name.when() != When::Always;
+        let is_part = |name: &NamedEndpoint| {
+            name.endpoint.id == endpoint.id && name.when() != CallCondition::Always
+        };
         self.denies() && names.iter().any(is_part)
     }
 
@@ -326,9 +329,9 @@ impl Rule {
                 (by_get || methods.contain(endpoint.method)).then(expression)
             }
             RuleBody::Names(names) => {
-                let own = names
-                    .iter()
-                    .filter(|name| name.endpoint.id == endpoint.id && name.when() == When::Always);
+                let own = names.iter().filter(|name| {
+                    name.endpoint.id == endpoint.id && name.when() == CallCondition::Always
+                });
                 let own: Vec<_> = own.map(NamedEndpoint::path_expression).collect();
                 (!own.is_empty()).then(|| own.join("|"))
             }

@@ -7,7 +7,7 @@ use strsim::levenshtein;
 
 use super::parse::LineError;
 use super::{Effect, parse};
-use crate::endpoint::{Endpoint, IncludedOperation, ObjectKind, Risk, When};
+use crate::endpoint::{CallCondition, Endpoint, IncludedOperation, ObjectKind, Risk};
 use crate::request::call::Call;
 use crate::text::pattern::Pattern;
 
@@ -27,8 +27,8 @@ pub(super) struct NamedEndpoint {
 
 impl NamedEndpoint {
     /// Returns the calls of the endpoint that the rule is about.
-    pub(super) fn when(&self) -> When {
-        self.part.map_or(When::Always, |part| part.when)
+    pub(super) fn when(&self) -> CallCondition {
+        self.part.map_or(CallCondition::Always, |part| part.when)
     }
 
     /// Returns true if one of the names fits an object.
@@ -285,7 +285,7 @@ fn find_denied_endpoints(named: &[&'static Endpoint], objects: &[Pattern]) -> Ve
             .collect();
         // One reason is enough for calls that are denied in any case.
         let denies_all = |part: &&IncludedOperation| {
-            part.when == When::Always && (is_any || !part.is_to_same_object)
+            part.when == CallCondition::Always && (is_any || !part.is_to_same_object)
         };
         if let Some(part) = parts.iter().find(denies_all) {
             parts = vec![*part];
@@ -407,7 +407,7 @@ fn is_near(name: &str, known: &str) -> bool {
     fits(&family, &known_family) && fits(&verb, &known_verb)
 }
 
-impl When {
+impl CallCondition {
     /// Returns true if a call of the aggregate does the part, as far as its rules can tell.
     pub(super) fn holds_for(self, call: &Call) -> bool {
         match self {

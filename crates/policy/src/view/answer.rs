@@ -88,7 +88,7 @@ pub struct AnswerFilter {
 }
 
 /// The decision about one element.
-enum Decision {
+enum ElementDecision {
     Keep,
     Drop,
     /// The decision depends on these objects.
@@ -96,7 +96,7 @@ enum Decision {
 }
 
 /// The decision about one element, and the text that replaces it, if it changes.
-type Decided = Result<(Decision, Option<String>), Unfilterable>;
+type Decided = Result<(ElementDecision, Option<String>), Unfilterable>;
 
 impl AnswerFilter {
     /// Returns the filter for the answer to a call; `None` if it is passed on as it comes.
@@ -273,7 +273,7 @@ impl AnswerFilter {
         let decided = match splitter.element().map(Json::read) {
             Some(Ok(value)) => self.decide_text(&place, value, text.len(), is_described),
             // One object that cannot be read must not take all others from the client.
-            _ if place.1 => Ok((Decision::Drop, None)),
+            _ if place.1 => Ok((ElementDecision::Drop, None)),
             _ => Err(Unfilterable::Malformed),
         };
         self.settle(splitter, decided, None, out)
@@ -303,15 +303,15 @@ impl AnswerFilter {
         out: &mut Vec<u8>,
     ) -> Result<(), Unfilterable> {
         match (&decided, text) {
-            (Ok((Decision::Keep, replacement)), _) => {
+            (Ok((ElementDecision::Keep, replacement)), _) => {
                 splitter.keep(replacement.as_deref().or(text), out);
             }
-            (Ok((Decision::Drop, _)), _) => splitter.forget(),
-            (Ok((Decision::Ask(_), _)), Some(text)) => splitter.hold_element(text),
-            (Ok((Decision::Ask(_), _)), None) | (Err(_), _) => {}
+            (Ok((ElementDecision::Drop, _)), _) => splitter.forget(),
+            (Ok((ElementDecision::Ask(_), _)), Some(text)) => splitter.hold_element(text),
+            (Ok((ElementDecision::Ask(_), _)), None) | (Err(_), _) => {}
         }
         self.splitter = Some(splitter);
-        if let (Decision::Ask(lookups), _) = decided? {
+        if let (ElementDecision::Ask(lookups), _) = decided? {
             self.waiting = lookups;
         }
         Ok(())
@@ -326,7 +326,7 @@ impl AnswerFilter {
         is_described: bool,
     ) -> Decided {
         let decision = self.decide(place, &value, is_described)?;
-        if !matches!(decision, Decision::Keep) {
+        if !matches!(decision, ElementDecision::Keep) {
             return Ok((decision, None));
         }
         let redaction = &self.viewer.view.redaction;
@@ -343,10 +343,10 @@ impl AnswerFilter {
         (section, is_listed): &(String, bool),
         value: &Json<'_>,
         is_described: bool,
-    ) -> Result<Decision, Unfilterable> {
+    ) -> Result<ElementDecision, Unfilterable> {
         // Other answers are about the object of the call alone, and may be redacted.
         if !self.is_scoped || self.exposure.shape().is_none() {
-            return Ok(Decision::Keep);
+            return Ok(ElementDecision::Keep);
         }
         match self.exposure {
             Exposure::Container => return Ok(self.ask_for(self.companions_of(value), false)),
@@ -354,8 +354,8 @@ impl AnswerFilter {
             Exposure::Networks => return Ok(self.ask_for(containers_on(value), is_described)),
             Exposure::Pod => return Ok(self.ask_for(containers_in(value), is_described)),
             Exposure::Events => return Ok(self.decide_event(value, is_described)),
-            Exposure::Task => return Ok(Decision::Keep),
-            Exposure::ImageHistory if *is_listed => return Ok(Decision::Keep),
+            Exposure::Task => return Ok(ElementDecision::Keep),
+            Exposure::ImageHistory if *is_listed => return Ok(ElementDecision::Keep),
             _ => {}
         }
         let kind = match (self.exposure, section.as_str(), *is_listed) {
@@ -367,14 +367,14 @@ impl AnswerFilter {
             (Exposure::List(_) | Exposure::ImageHistory, _, false) if *value != Json::Null => {
                 return Err(Unfilterable::Malformed);
             }
-            (_, _, false) => return Ok(Decision::Keep),
+            (_, _, false) => return Ok(ElementDecision::Keep),
             (Exposure::List(kind), _, true) => kind,
             (_, "Volumes" | "VolumeUsage.Items", true) => ObjectKind::Volume,
             (_, "Containers" | "ContainerUsage.Items", true) => ObjectKind::Container,
             (_, "Images" | "ImageUsage.Items", true) => ObjectKind::Image,
-            (Exposure::Volumes, "Warnings", true) => return Ok(Decision::Keep),
+            (Exposure::Volumes, "Warnings", true) => return Ok(ElementDecision::Keep),
             // The cache of builds has no owner; other lists are unknown.
-            _ => return Ok(Decision::Drop),
+            _ => return Ok(ElementDecision::Drop),
         };
         Ok(self.decide_listed(kind, value, is_described))
     }
@@ -384,7 +384,7 @@ impl AnswerFilter {
         kind: ObjectKind,
         value: &Json<'_>,
         is_described: bool,
-    ) -> Decision {
+    ) -> ElementDecision {
         let object = listed(kind, value);
         let is_visible = match &object.detail {
             Detail::Container(_) if self.viewer.needs_image_name(&object) => {
@@ -394,7 +394,7 @@ impl AnswerFilter {
                 };
                 match self.known.get(&container) {
                     Some(is_visible) => *is_visible,
-                    None => return Decision::Ask(vec![container]),
+                    None => return ElementDecision::Ask(vec![container]),
                 }
             }
             Detail::Task { service } => {
@@ -404,7 +404,7 @@ impl AnswerFilter {
                 };
                 match self.known.get(&service) {
                     Some(is_visible) => *is_visible,
-                    None => return Decision::Ask(vec![service]),
+                    None => return ElementDecision::Ask(vec![service]),
                 }
             }
             _ => self.viewer.shows(kind, &object),
@@ -419,23 +419,23 @@ impl AnswerFilter {
         if is_visible && kind == ObjectKind::Image {
             return match self.finds(value) {
                 true => self.ask_for(containers_of(value), is_described),
-                false => Decision::Drop,
+                false => ElementDecision::Drop,
             };
         }
         if is_visible && kind == ObjectKind::Container {
             // These are known once they have been described.
             let asked = self.ask_for(self.companions_of(value), false);
-            if !matches!(asked, Decision::Keep) {
+            if !matches!(asked, ElementDecision::Keep) {
                 return asked;
             }
         }
         match (&mut self.remaining, is_visible) {
-            (Some(0), true) | (_, false) => Decision::Drop,
+            (Some(0), true) | (_, false) => ElementDecision::Drop,
             (Some(remaining), true) => {
                 *remaining -= 1;
-                Decision::Keep
+                ElementDecision::Keep
             }
-            (None, true) => Decision::Keep,
+            (None, true) => ElementDecision::Keep,
         }
     }
 
@@ -447,27 +447,27 @@ impl AnswerFilter {
     }
 
     /// Asks for those of the objects that are not known yet.
-    fn ask_for(&self, lookups: Vec<Lookup>, is_described: bool) -> Decision {
+    fn ask_for(&self, lookups: Vec<Lookup>, is_described: bool) -> ElementDecision {
         let unknown: Vec<_> = lookups
             .into_iter()
             .filter(|lookup| !is_described && !self.known.contains_key(lookup))
             .collect();
         if unknown.is_empty() {
-            Decision::Keep
+            ElementDecision::Keep
         } else {
-            Decision::Ask(unknown)
+            ElementDecision::Ask(unknown)
         }
     }
 
-    fn decide_event(&mut self, event: &Json<'_>, is_described: bool) -> Decision {
+    fn decide_event(&mut self, event: &Json<'_>, is_described: bool) -> ElementDecision {
         let word = event.get("Type").map(Json::text).unwrap_or_default();
         let Some(kind) = ObjectKind::named(word) else {
             // Events of the engine itself, of builds and of prunes name no object.
-            return Decision::Drop;
+            return ElementDecision::Drop;
         };
         let object = of_event(kind, event);
         if object.id.is_empty() || object.id.len() > LONGEST_ID {
-            return Decision::Drop;
+            return ElementDecision::Drop;
         }
         let own = Lookup {
             kind,
@@ -480,13 +480,13 @@ impl AnswerFilter {
                 self.known.insert(own, true);
             }
             return if is_visible {
-                Decision::Keep
+                ElementDecision::Keep
             } else {
-                Decision::Drop
+                ElementDecision::Drop
             };
         }
         if kind == ObjectKind::Image && !self.shows_image_event(&object) {
-            return Decision::Drop;
+            return ElementDecision::Drop;
         }
         // Events of other objects do not tell their labels, and name a container by its identifier.
         let mut needed = Vec::new();
@@ -499,7 +499,7 @@ impl AnswerFilter {
         if names_container && !container.is_empty() {
             if container.len() != FULL_ID || !container.bytes().all(|byte| byte.is_ascii_hexdigit())
             {
-                return Decision::Drop;
+                return ElementDecision::Drop;
             }
             needed.push(Lookup {
                 kind: ObjectKind::Container,
@@ -508,16 +508,16 @@ impl AnswerFilter {
         }
         if !is_described {
             return if needed.is_empty() {
-                Decision::Keep
+                ElementDecision::Keep
             } else {
-                Decision::Ask(needed)
+                ElementDecision::Ask(needed)
             };
         }
         let is_visible = |lookup: &Lookup| self.known.get(lookup) == Some(&true);
         if needed.iter().all(is_visible) {
-            Decision::Keep
+            ElementDecision::Keep
         } else {
-            Decision::Drop
+            ElementDecision::Drop
         }
     }
 

@@ -20,7 +20,7 @@ use crate::guard::Json;
 use crate::text::pattern::Pattern;
 
 use class::{Class, Classes};
-use shape::Part;
+use shape::ValueShape;
 
 /// The classes of values that clients of a profile do not see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,14 +138,14 @@ impl Redaction {
         self.classes.meets(class.alone())
     }
 
-    fn walk(&self, part: &Part, value: &mut Json<'_>) {
-        if let Part::Replace(classes, form) = part
+    fn walk(&self, part: &ValueShape, value: &mut Json<'_>) {
+        if let ValueShape::Replace(classes, form) = part
             && self.asks_for(*classes)
         {
             replace::replace(self, *form, value);
             return;
         }
-        if let Part::Labels = part {
+        if let ValueShape::Labels = part {
             label::redact_labels(self, value);
             return;
         }
@@ -156,7 +156,7 @@ impl Redaction {
                     self.walk(element, value);
                 }
             }
-            (value @ Json::Map(_), Part::Whole(rewrite, _)) => rewrite(self, part, value),
+            (value @ Json::Map(_), ValueShape::Whole(rewrite, _)) => rewrite(self, part, value),
             (Json::Map(map), _) => {
                 for (key, value) in map {
                     self.walk(part.member(key), value);

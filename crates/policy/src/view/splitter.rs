@@ -28,13 +28,13 @@ pub(super) enum Shape {
 
 /// A list or an object that the splitter has entered.
 #[derive(Debug)]
-enum Frame {
+enum OpenElement {
     List,
     Map,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SplitterState {
     /// A value comes next; in a list that has just begun, its end may come as well.
     Value { may_close: bool },
     /// Inside of an element.
@@ -67,8 +67,8 @@ pub(super) enum Stop {
 #[derive(Debug)]
 pub(super) struct Splitter {
     shape: Shape,
-    state: State,
-    frames: Vec<Frame>,
+    state: SplitterState,
+    frames: Vec<OpenElement>,
     /// `true` if an element of the innermost frame was written, so that the next one needs a comma.
     has_written: bool,
     /// The names of the members that lead to the current value.
@@ -158,7 +158,7 @@ impl Splitter {
     pub(super) fn new(shape: Shape) -> Self {
         Self {
             shape,
-            state: State::Value { may_close: false },
+            state: SplitterState::Value { may_close: false },
             frames: Vec::new(),
             has_written: false,
             section: Vec::new(),
@@ -183,8 +183,8 @@ impl Splitter {
     /// Returns whether the current element stands in a list or a stream, and can be left out.
     pub(super) fn is_listed(&self) -> bool {
         match self.frames.last() {
-            Some(Frame::List) => true,
-            Some(Frame::Map) => false,
+            Some(OpenElement::List) => true,
+            Some(OpenElement::Map) => false,
             None => self.shape == Shape::Lines,
         }
     }
@@ -207,22 +207,22 @@ impl Splitter {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
             match self.state {
-                State::Element => {
+                SplitterState::Element => {
                     let (taken, is_complete) = self.take_element(&bytes[at..])?;
                     at += taken;
                     if is_complete {
-                        self.state = State::Behind;
+                        self.state = SplitterState::Behind;
                         return Ok((at, Stop::ElementEnds));
                     }
                     continue;
                 }
-                State::InKey => self.take_key(byte, out)?,
+                SplitterState::InKey => self.take_key(byte, out)?,
                 _ if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => {
-                    if self.state == State::End {
+                    if self.state == SplitterState::End {
                         out.push(byte);
                     }
                 }
-                State::Value { may_close } => {
+                SplitterState::Value { may_close } => {
                     if self.begin_value(byte, may_close, out)? {
                         // The first byte belongs to the element.
                         if matches!(byte, b'{' | b'[') {
@@ -231,21 +231,21 @@ impl Splitter {
                         continue;
                     }
                 }
-                State::Key { may_close } => match byte {
+                SplitterState::Key { may_close } => match byte {
                     b'"' => {
                         self.key.clear();
                         self.scan = Scan::default();
-                        self.state = State::InKey;
+                        self.state = SplitterState::InKey;
                     }
                     b'}' if may_close => self.close(b'}', out),
                     _ => return Err(Unfilterable::Malformed),
                 },
-                State::Colon if byte == b':' => {
+                SplitterState::Colon if byte == b':' => {
                     out.push(b':');
-                    self.state = State::Value { may_close: false };
+                    self.state = SplitterState::Value { may_close: false };
                 }
-                State::Behind => self.go_on(byte, out)?,
-                State::Colon | State::End => return Err(Unfilterable::Malformed),
+                SplitterState::Behind => self.go_on(byte, out)?,
+                SplitterState::Colon | SplitterState::End => return Err(Unfilterable::Malformed),
             }
             at += 1;
         }
@@ -255,7 +255,7 @@ impl Splitter {
     /// Ends the element that has just begun: it was read from the bytes that come next, which are
     /// not given to the splitter.
     pub(super) fn end_element(&mut self) {
-        self.state = State::Behind;
+        self.state = SplitterState::Behind;
     }
 
     /// Holds the text of an element that was read in this way, until it is decided.
@@ -271,14 +271,14 @@ impl Splitter {
     /// The answer is cut.
     pub(super) fn finish(&mut self) -> Result<bool, Unfilterable> {
         match self.state {
-            State::Element if self.scan.is_bare && self.frames.is_empty() => {
-                self.state = State::Behind;
+            SplitterState::Element if self.scan.is_bare && self.frames.is_empty() => {
+                self.state = SplitterState::Behind;
                 Ok(true)
             }
-            State::End => Ok(false),
-            State::Behind if self.frames.is_empty() => Ok(false),
+            SplitterState::End => Ok(false),
+            SplitterState::Behind if self.frames.is_empty() => Ok(false),
             // A stream may end at any time, and an answer without a body has no value.
-            State::Value { may_close: false }
+            SplitterState::Value { may_close: false }
                 if matches!(self.shape, Shape::Lines | Shape::Value) && self.frames.is_empty() =>
             {
                 Ok(false)
@@ -290,7 +290,7 @@ impl Splitter {
     /// Writes the current element, or another text in its place.
     pub(super) fn keep(&mut self, replacement: Option<&str>, out: &mut Vec<u8>) {
         match self.frames.last() {
-            Some(Frame::List) if self.has_written => out.push(b','),
+            Some(OpenElement::List) if self.has_written => out.push(b','),
             None if self.has_separator => out.push(0x1e),
             _ => {}
         }
@@ -313,8 +313,8 @@ impl Splitter {
         self.has_separator = false;
         if self.frames.is_empty() {
             self.state = match self.shape {
-                Shape::Lines => State::Value { may_close: false },
-                _ => State::End,
+                Shape::Lines => SplitterState::Value { may_close: false },
+                _ => SplitterState::End,
             };
         }
     }
@@ -334,7 +334,7 @@ impl Splitter {
                 depth == 1 && nested.contains(&self.section.join(".").as_str())
             }
             (Shape::Report(_), b'[') => {
-                depth > 0 && !matches!(self.frames.last(), Some(Frame::List))
+                depth > 0 && !matches!(self.frames.last(), Some(OpenElement::List))
             }
             (Shape::Lines, 0x1e) if depth == 0 => {
                 self.has_separator = true;
@@ -346,11 +346,11 @@ impl Splitter {
             out.push(byte);
             self.has_written = false;
             if byte == b'[' {
-                self.frames.push(Frame::List);
-                self.state = State::Value { may_close: true };
+                self.frames.push(OpenElement::List);
+                self.state = SplitterState::Value { may_close: true };
             } else {
-                self.frames.push(Frame::Map);
-                self.state = State::Key { may_close: true };
+                self.frames.push(OpenElement::Map);
+                self.state = SplitterState::Key { may_close: true };
             }
             return Ok(false);
         }
@@ -369,7 +369,7 @@ impl Splitter {
             is_bare: !matches!(byte, b'{' | b'[' | b'"'),
             ..Scan::default()
         };
-        self.state = State::Element;
+        self.state = SplitterState::Element;
         Ok(true)
     }
 
@@ -403,7 +403,7 @@ impl Splitter {
                 out.extend_from_slice(&self.key);
                 out.push(b'"');
                 self.has_written = true;
-                self.state = State::Colon;
+                self.state = SplitterState::Colon;
                 Ok(())
             }
             b'\\' | 0..=0x1f => Err(Unfilterable::Malformed),
@@ -418,13 +418,15 @@ impl Splitter {
     /// Takes the byte behind a value.
     fn go_on(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
         match (self.frames.last(), byte) {
-            (Some(Frame::List), b',') => self.state = State::Value { may_close: false },
-            (Some(Frame::List), b']') => self.close(byte, out),
-            (Some(Frame::Map), b',') => {
-                self.section.pop();
-                self.state = State::Key { may_close: false };
+            (Some(OpenElement::List), b',') => {
+                self.state = SplitterState::Value { may_close: false }
             }
-            (Some(Frame::Map), b'}') => {
+            (Some(OpenElement::List), b']') => self.close(byte, out),
+            (Some(OpenElement::Map), b',') => {
+                self.section.pop();
+                self.state = SplitterState::Key { may_close: false };
+            }
+            (Some(OpenElement::Map), b'}') => {
                 self.section.pop();
                 self.close(byte, out);
             }
@@ -439,9 +441,9 @@ impl Splitter {
         self.frames.pop();
         self.has_written = true;
         self.state = if self.frames.is_empty() {
-            State::End
+            SplitterState::End
         } else {
-            State::Behind
+            SplitterState::Behind
         };
     }
 }

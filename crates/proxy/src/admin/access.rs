@@ -46,7 +46,7 @@ pub(super) fn has_token(headers: &HeaderMap, token: &AdminToken) -> bool {
 
 /// The properties of a request, beside its headers, that decide who may send it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct AdminRequest {
     /// The request came over TCP.
     pub(super) is_tcp: bool,
     /// No page of another host name can send the request: it has to carry a token, or it came over
@@ -61,7 +61,7 @@ pub(super) struct Asked {
 /// A page can have a name of its own lead to a loopback address (DNS rebinding). `Host` then has
 /// that name, and no other header tells. A page cannot know the token, so that names are free where
 /// one is needed. Browsers reach a Unix socket if a port is forwarded to it, as `ssh -L` does.
-pub(super) fn foreign_page(headers: &HeaderMap, asked: Asked) -> Option<&'static str> {
+pub(super) fn foreign_page(headers: &HeaderMap, asked: AdminRequest) -> Option<&'static str> {
     let hosts: Vec<&str> = headers
         .get_all(HOST)
         .iter()
@@ -152,7 +152,7 @@ mod tests {
                 false,
             ),
         ] {
-            let asked = Asked {
+            let asked = AdminRequest {
                 is_tcp: true,
                 has_proven_name: !checks_host,
                 is_page: false,
@@ -170,7 +170,7 @@ mod tests {
             (&[("host", "evil.example:9100")], true),
             (&[("host", "a"), ("host", "b")], true),
         ] {
-            let asked = Asked {
+            let asked = AdminRequest {
                 is_tcp: false,
                 has_proven_name: false,
                 is_page: true,
@@ -208,7 +208,7 @@ mod tests {
             ),
             (&[("host", "evil.example"), site, mode, dest], true, true),
         ] {
-            let asked = Asked {
+            let asked = AdminRequest {
                 is_tcp: true,
                 has_proven_name: false,
                 is_page,

@@ -50,7 +50,7 @@ use crate::telemetry::log::{Level, Log};
 use crate::telemetry::tallies::Occurrence;
 pub use families::metrics_reference;
 use pages::{ConnectionKind, Site};
-use places::{AdminConnection, Places, Standing};
+use places::{AdminConnection, ConnectionStanding, Places};
 pub use policy::hash_policy;
 pub(crate) use status::Status;
 
@@ -224,7 +224,7 @@ struct AdminServer {
 impl Handler for AdminServer {
     /// Serves a connection on the listener's own thread.
     async fn begin(&self, _: &Bound, arrival: Arrival) {
-        let standing = Arc::<Standing>::default();
+        let standing = Arc::<ConnectionStanding>::default();
         let client = arrival.client();
         let task = self.handle.spawn(serve_connection(
             arrival,
@@ -244,7 +244,7 @@ impl Handler for AdminServer {
 async fn serve_connection(
     arrival: Arrival,
     site: Arc<Site>,
-    standing: Arc<Standing>,
+    standing: Arc<ConnectionStanding>,
     streams: Arc<Semaphore>,
 ) {
     let (client, peer) = (arrival.client(), arrival.peer());
@@ -279,7 +279,7 @@ async fn serve_connection(
 async fn serve_tcp(
     stream: TcpStream,
     site: &Site,
-    standing: &Standing,
+    standing: &ConnectionStanding,
     streams: &Semaphore,
 ) -> Result<(), String> {
     let mut kind = ConnectionKind {
@@ -307,7 +307,7 @@ async fn serve_tcp(
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     site: &Site,
-    standing: &Standing,
+    standing: &ConnectionStanding,
     streams: &Semaphore,
     kind: ConnectionKind,
 ) {

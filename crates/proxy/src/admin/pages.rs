@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::access::{Asked, Signers, foreign_page, has_token, signers};
+use super::access::{AdminRequest, Signers, foreign_page, has_token, signers};
 use super::body::AnswerBody;
 use super::clients::describe_clients;
 use super::page;
@@ -47,14 +47,14 @@ pub(super) struct Site {
 }
 
 /// An answer.
-pub(super) struct Answer {
+pub(super) struct AdminAnswer {
     pub(super) response: Response<AnswerBody>,
     /// The end of the subscription whose events the answer carries, if it is a stream.
     pub(super) subscription: Option<SubscriptionEnd>,
 }
 
 /// The right to an answer.
-pub(super) struct Admission {
+pub(super) struct PageAdmission {
     /// The conditions that the request met, and their changes from then on.
     access: watch::Receiver<AdminAccess>,
 }
@@ -69,13 +69,13 @@ pub(super) struct ConnectionKind {
 }
 
 /// The content of a page.
-struct Page {
+struct AdminPage {
     status: StatusCode,
     content_type: &'static str,
     text: String,
 }
 
-impl Page {
+impl AdminPage {
     fn sentence(status: StatusCode, text: &str) -> Self {
         Self {
             status,
@@ -122,14 +122,14 @@ impl Site {
         &self,
         request: &Request<Incoming>,
         connection: &ConnectionKind,
-    ) -> Result<Admission, Box<Answer>> {
+    ) -> Result<PageAdmission, Box<AdminAnswer>> {
         // The stream of a request sees every change after this moment.
         let mut changes = self.figures.proxy.status.access();
         let access = changes.borrow_and_update().clone();
         let has_signers = |now: &Signers| connection.signers.as_ref() == Some(now);
         // Unix sockets have no TLS.
         if connection.is_tcp && !signers(&access).is_none_or(has_signers) {
-            let page = Page::sentence(
+            let page = AdminPage::sentence(
                 StatusCode::FORBIDDEN,
                 "admin-tls-cacert has changed since the client connected; connect again",
             );
@@ -143,7 +143,7 @@ impl Site {
                 .as_ref()
                 .is_none_or(|token| has_token(request.headers(), token));
         if !is_known {
-            let page = Page::sentence(
+            let page = AdminPage::sentence(
                 StatusCode::UNAUTHORIZED,
                 "the token of admin-token-file is missing or wrong; send it as Authorization: \
                 Bearer TOKEN",
@@ -151,17 +151,17 @@ impl Site {
             let challenge = Some((WWW_AUTHENTICATE, "Bearer"));
             return Err(Box::new(write_response(page, challenge)));
         }
-        let asked = Asked {
+        let asked = AdminRequest {
             is_tcp: connection.is_tcp,
             has_proven_name: access.token.is_some() || connection.is_tls,
             is_page,
         };
         if let Some(why) = foreign_page(request.headers(), asked) {
-            let page = Page::sentence(StatusCode::FORBIDDEN, &format!("refused: {why}"));
+            let page = AdminPage::sentence(StatusCode::FORBIDDEN, &format!("refused: {why}"));
             return Err(Box::new(write_response(page, None)));
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let page = Page::sentence(StatusCode::METHOD_NOT_ALLOWED, "ask with GET or HEAD");
+            let page = AdminPage::sentence(StatusCode::METHOD_NOT_ALLOWED, "ask with GET or HEAD");
             let allowed = Some((ALLOW, "GET, HEAD"));
             return Err(Box::new(write_response(page, allowed)));
         }
@@ -169,16 +169,20 @@ impl Site {
         let mistake = if request.uri().authority().is_some() {
             "send the path alone, without a scheme and a host"
         } else if request.body().is_end_stream() {
-            return Ok(Admission { access: changes });
+            return Ok(PageAdmission { access: changes });
         } else {
             "send the request without a body"
         };
-        let page = Page::sentence(StatusCode::BAD_REQUEST, mistake);
+        let page = AdminPage::sentence(StatusCode::BAD_REQUEST, mistake);
         Err(Box::new(write_response(page, None)))
     }
 
     /// Answers a request that is entitled to it.
-    pub(super) async fn answer(&self, request: &Request<Incoming>, admission: Admission) -> Answer {
+    pub(super) async fn answer(
+        &self,
+        request: &Request<Incoming>,
+        admission: PageAdmission,
+    ) -> AdminAnswer {
         match request.uri().path() {
             PAGE_PATH => write_page(),
             "/decisions" => self.decisions(request, admission),
@@ -187,15 +191,15 @@ impl Site {
     }
 
     /// Begins a stream of decisions.
-    fn decisions(&self, request: &Request<Incoming>, admission: Admission) -> Answer {
+    fn decisions(&self, request: &Request<Incoming>, admission: PageAdmission) -> AdminAnswer {
         let filter = match DecisionFilter::parse(request.uri().query().unwrap_or_default()) {
             Ok(filter) => filter,
             Err(mistake) => {
-                let page = Page::sentence(StatusCode::BAD_REQUEST, &mistake);
+                let page = AdminPage::sentence(StatusCode::BAD_REQUEST, &mistake);
                 return write_response(page, None);
             }
         };
-        let empty = Page {
+        let empty = AdminPage {
             status: StatusCode::OK,
             content_type: EVENT_STREAM,
             text: String::new(),
@@ -206,7 +210,7 @@ impl Site {
             return answer;
         }
         let Some(subscription) = live.and_then(|live| live.decisions.subscribe(filter)) else {
-            let page = Page::sentence(
+            let page = AdminPage::sentence(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "as many clients read decisions as may; end one, and try again",
             );
@@ -221,20 +225,22 @@ impl Site {
         answer
     }
 
-    async fn page(&self, request: &Request<Incoming>) -> Page {
+    async fn page(&self, request: &Request<Incoming>) -> AdminPage {
         match request.uri().path() {
             "/metrics" => self.metrics(request.headers()),
-            "/healthz" => Page::sentence(StatusCode::OK, "ok"),
+            "/healthz" => AdminPage::sentence(StatusCode::OK, "ok"),
             "/readyz" => match self.readiness.check(&self.figures.proxy).await {
-                Ok(()) => Page::sentence(StatusCode::OK, "ok"),
-                Err(why) => Page::sentence(
+                Ok(()) => AdminPage::sentence(StatusCode::OK, "ok"),
+                Err(why) => AdminPage::sentence(
                     StatusCode::SERVICE_UNAVAILABLE,
                     &format!("not ready: {why}"),
                 ),
             },
-            "/policy" => Page::json(&describe_policy(&self.figures.policy, &self.figures.proxy)),
-            "/clients" => Page::json(&describe_clients(&self.figures.proxy)),
-            _ => Page::sentence(
+            "/policy" => {
+                AdminPage::json(&describe_policy(&self.figures.policy, &self.figures.proxy))
+            }
+            "/clients" => AdminPage::json(&describe_clients(&self.figures.proxy)),
+            _ => AdminPage::sentence(
                 StatusCode::NOT_FOUND,
                 "there are /, /metrics, /healthz, /readyz, /policy, /decisions and /clients",
             ),
@@ -242,9 +248,9 @@ impl Site {
     }
 
     /// Writes the metrics in OpenMetrics for clients that accept it, and else in the older format.
-    fn metrics(&self, headers: &HeaderMap) -> Page {
+    fn metrics(&self, headers: &HeaderMap) -> AdminPage {
         let Ok(text) = open_metrics(&self.registry) else {
-            return Page::sentence(
+            return AdminPage::sentence(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the metrics cannot be written: please report this bug in Cetusguard",
             );
@@ -258,7 +264,7 @@ impl Site {
         } else {
             (PLAIN_TEXT, plain_text(&text))
         };
-        Page {
+        AdminPage {
             status: StatusCode::OK,
             content_type,
             text,
@@ -273,8 +279,8 @@ fn contains(value: &HeaderValue, word: &str) -> bool {
 }
 
 /// Writes the answer with the page for browsers.
-fn write_page() -> Answer {
-    let page = Page {
+fn write_page() -> AdminAnswer {
+    let page = AdminPage {
         status: StatusCode::OK,
         content_type: "text/html; charset=utf-8",
         text: String::new(),
@@ -287,7 +293,7 @@ fn write_page() -> Answer {
     answer
 }
 
-fn write_response(page: Page, more: Option<(HeaderName, &'static str)>) -> Answer {
+fn write_response(page: AdminPage, more: Option<(HeaderName, &'static str)>) -> AdminAnswer {
     let mut response = Response::new(AnswerBody::from(page.text));
     *response.status_mut() = page.status;
     let headers = [
@@ -302,7 +308,7 @@ fn write_response(page: Page, more: Option<(HeaderName, &'static str)>) -> Answe
             .headers_mut()
             .insert(name, HeaderValue::from_static(value));
     }
-    Answer {
+    AdminAnswer {
         response,
         subscription: None,
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use cetusguard_policy::Subject;
+use cetusguard_policy::LimitSubject;
 use tokio::task::AbortHandle;
 
 /// Connections in each stage at the same time. One more ends the oldest one of the client that has
@@ -15,14 +15,14 @@ const CONNECTIONS: usize = 16;
 /// A connection of the admin listener.
 #[derive(Debug)]
 pub(super) struct AdminConnection {
-    pub(super) client: Subject,
+    pub(super) client: LimitSubject,
     pub(super) task: AbortHandle,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<ConnectionStanding>,
 }
 
 /// The progress of a connection, which decides about its place.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct ConnectionStanding {
     /// A request has come that is entitled to an answer.
     pub(super) is_entitled: AtomicBool,
     /// The connection streams decisions. It then has a place among the readers of decisions, and
@@ -39,7 +39,7 @@ enum Stage {
     Stream,
 }
 
-impl Standing {
+impl ConnectionStanding {
     fn stage(&self) -> Stage {
         match (self.is_stream.load(Relaxed), self.is_entitled.load(Relaxed)) {
             (true, _) => Stage::Stream,
@@ -73,7 +73,7 @@ impl Places {
 
     /// Returns the place of a connection that has to end, if there are too many in this stage.
     fn surplus(&self, stage: Stage) -> Option<usize> {
-        let mut counts = HashMap::<&Subject, usize>::new();
+        let mut counts = HashMap::<&LimitSubject, usize>::new();
         let is_in_stage = |one: &&AdminConnection| one.standing.stage() == stage;
         for one in self.0.iter().filter(is_in_stage) {
             *counts.entry(&one.client).or_default() += 1;
@@ -93,10 +93,10 @@ mod tests {
     use super::*;
 
     /// Adds a connection, and returns its standing.
-    fn connect(places: &mut Places, user: u32) -> Arc<Standing> {
-        let standing = Arc::<Standing>::default();
+    fn connect(places: &mut Places, user: u32) -> Arc<ConnectionStanding> {
+        let standing = Arc::<ConnectionStanding>::default();
         places.give(AdminConnection {
-            client: Subject::User(user),
+            client: LimitSubject::User(user),
             task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
             standing: Arc::clone(&standing),
         });
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn of(places: &Places, user: u32) -> usize {
-        let client = Subject::User(user);
+        let client = LimitSubject::User(user);
         places.0.iter().filter(|one| one.client == client).count()
     }
 

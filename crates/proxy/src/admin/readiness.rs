@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::engine::{Asked, fetch_as};
+use crate::engine::{ObjectAnswer, fetch_as};
 use crate::flow::Proxy;
 
 /// The user agent of the question to the engine.
@@ -47,8 +47,8 @@ impl Readiness {
             return state.clone();
         }
         let state = match fetch_as(AGENT, &proxy.backend, "/_ping", DEADLINE).await {
-            Ok(Asked::Answer(_)) => Ok(()),
-            Ok(Asked::Missing(_)) => Err("the engine answered 404 to /_ping".to_owned()),
+            Ok(ObjectAnswer::Answer(_)) => Ok(()),
+            Ok(ObjectAnswer::Missing(_)) => Err("the engine answered 404 to /_ping".to_owned()),
             Err(trouble) => Err(trouble.to_string()),
         };
         *last = Some((Instant::now(), state.clone()));

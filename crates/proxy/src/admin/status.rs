@@ -13,14 +13,14 @@ use crate::config::AdminAccess;
 /// The history of the configuration of a running proxy.
 #[derive(Debug)]
 pub(crate) struct Status {
-    state: Mutex<State>,
+    state: Mutex<ConfigurationHistory>,
     /// The conditions that clients of the admin listener must meet. Streams end when they change.
     access: watch::Sender<AdminAccess>,
 }
 
 /// The history at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct State {
+pub(super) struct ConfigurationHistory {
     /// The time at which the policy in force was loaded first. A reload of an equal one, after which
     /// another host would seem to have an old policy, does not count.
     pub(super) loaded: SystemTime,
@@ -49,7 +49,7 @@ impl Status {
     /// The history of a configuration that was loaded just now.
     pub(crate) fn new(access: AdminAccess) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(ConfigurationHistory {
                 loaded: SystemTime::now(),
                 last_reload: None,
                 successes: 0,
@@ -106,11 +106,11 @@ impl Status {
     }
 
     /// Returns the history as it is now.
-    pub(super) fn read(&self) -> State {
+    pub(super) fn read(&self) -> ConfigurationHistory {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConfigurationHistory> {
         // Nothing is done under the lock that could leave half a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -16,7 +16,7 @@ use serde::de::{
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use super::{LARGE, Trouble, request, with_deadline};
+use super::{EngineError, LARGE, request, with_deadline};
 use crate::engine::backend::Backend;
 use cetusguard_http1::{Body, Duplex, read_content};
 
@@ -92,7 +92,7 @@ pub(super) async fn fetch_json<T, S>(
     target: &str,
     deadline: Duration,
     seed: S,
-) -> Result<Option<T>, Trouble>
+) -> Result<Option<T>, EngineError>
 where
     T: Send + 'static,
     S: for<'de> DeserializeSeed<'de, Value = T> + Send + 'static,
@@ -111,12 +111,12 @@ pub(super) async fn fetch_and_read<R: AnswerReader>(
     target: &str,
     deadline: Duration,
     reader: R,
-) -> Result<Option<R::Value>, Trouble> {
+) -> Result<Option<R::Value>, EngineError> {
     let exchange = async {
         match request(agent, backend, target).await? {
             (200, stream, body) => read_parts(stream, body, target, reader).await.map(Some),
             (404, ..) => Ok(None),
-            (status, ..) => Err(Trouble::Status(status, target.to_owned())),
+            (status, ..) => Err(EngineError::Status(status, target.to_owned())),
         }
     };
     with_deadline(deadline, target, exchange).await
@@ -129,10 +129,10 @@ async fn read_parts<R: AnswerReader>(
     mut body: Body,
     target: &str,
     reader: R,
-) -> Result<R::Value, Trouble> {
-    let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
+) -> Result<R::Value, EngineError> {
+    let broken = |_| EngineError::Answer(format!("the engine broke off its answer to {target}"));
     let unreadable = |error: serde_json::Error| {
-        Trouble::Answer(format!(
+        EngineError::Answer(format!(
             "the engine's answer to {target} cannot be read: {error}"
         ))
     };
@@ -159,7 +159,7 @@ async fn read_parts<R: AnswerReader>(
         size += part.len();
         if size > ANSWER_LIMIT {
             let limit = ANSWER_LIMIT >> 20;
-            return Err(Trouble::Answer(format!(
+            return Err(EngineError::Answer(format!(
                 "the engine's answer to {target} is larger than {limit} MiB"
             )));
         }
@@ -175,7 +175,7 @@ async fn read_parts<R: AnswerReader>(
     drop(parts);
     reading
         .await
-        .map_err(|error| Trouble::Answer(error.to_string()))?
+        .map_err(|error| EngineError::Answer(error.to_string()))?
         .map_err(unreadable)
 }
 
@@ -188,7 +188,7 @@ pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
     mut stream: Duplex,
     mut body: Body,
     mut take: impl FnMut(T),
-) -> Trouble {
+) -> EngineError {
     let (parts, waiting) = mpsc::channel(WAITING);
     let (sender, mut values) = mpsc::channel(WAITING);
     let read = move || {
@@ -204,7 +204,7 @@ pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
     // It ends with the stream.
     let thread = thread::Builder::new().name("events".to_owned());
     if let Err(error) = thread.spawn(read) {
-        return Trouble::Answer(format!("no thread can read the engine's events: {error}"));
+        return EngineError::Answer(format!("no thread can read the engine's events: {error}"));
     }
     let passing = async {
         loop {
@@ -232,7 +232,7 @@ pub(super) async fn follow_values<T: DeserializeOwned + Send + 'static>(
         why = taking => why,
         why = passing => why.to_owned(),
     };
-    Trouble::Answer(why)
+    EngineError::Answer(why)
 }
 
 /// The parts of an answer, as a reader that waits for the next one.

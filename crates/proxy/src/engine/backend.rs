@@ -76,7 +76,7 @@ struct Idle {
     stream: Duplex,
     since: Instant,
     /// The turn of its event loop in which it was kept.
-    turn: Turn,
+    turn: LoopTurn,
 }
 
 /// The engine cannot be reached.
@@ -174,7 +174,7 @@ impl Backend {
     /// the one used last first. A connection of another loop would wake that loop's thread for each
     /// answer.
     pub(crate) fn take_kept(&self) -> Option<Duplex> {
-        let now = Turn::now();
+        let now = LoopTurn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(at) = idle.iter().rposition(|kept| kept.turn.thread == now.thread) {
             let kept = idle.remove(at);
@@ -201,7 +201,7 @@ impl Backend {
     /// certificates of this number.
     pub(crate) fn keep_connection(&self, mut stream: Duplex, generation: u64) {
         stream.output.release_memory();
-        let turn = Turn::now();
+        let turn = LoopTurn::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = idle
             .iter()
@@ -348,14 +348,14 @@ pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 /// A turn of an event loop. Between two turns, the loop asks the kernel which sockets have
 /// something to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Turn {
+struct LoopTurn {
     /// The thread that runs the loop.
     thread: ThreadId,
     /// The times that the loop has waited for the kernel.
     number: u64,
 }
 
-impl Turn {
+impl LoopTurn {
     /// Returns the turn in which the caller is. Every event loop of the program has one thread.
     fn now() -> Self {
         Self {

@@ -10,7 +10,7 @@ use super::Objects;
 use super::arriving::{Series, fetch_and_read, follow_values};
 use super::joins::Joins;
 use super::registry::Containers;
-use super::{AGENT, DEADLINE, Trouble, request_ok, with_deadline};
+use super::{AGENT, DEADLINE, EngineError, request_ok, with_deadline};
 use crate::engine::backend::Backend;
 use crate::telemetry::log::{Level, Log};
 
@@ -31,7 +31,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 
 /// One event (moby `api/types/events.Message`).
 #[derive(Debug, Deserialize)]
-struct Event {
+struct EngineEvent {
     #[serde(rename = "Type", default)]
     kind: String,
     #[serde(rename = "Action", default)]
@@ -101,7 +101,7 @@ impl News {
     }
 }
 
-impl Event {
+impl EngineEvent {
     /// Returns the identifier of the container that the event is about; empty if it names none.
     fn container(&self) -> &str {
         if self.kind == "network" {
@@ -221,14 +221,14 @@ async fn read_on(
     objects: &Objects,
     backend: &Backend,
     begun: impl FnOnce(),
-) -> Result<std::convert::Infallible, Trouble> {
+) -> Result<std::convert::Infallible, EngineError> {
     let from = SystemTime::now() - BEFORE;
     let target = format!("{TARGET}&since={}", since_1970(from).as_secs());
     let (stream, body) = with_deadline(DEADLINE, &target, request_ok(backend, &target)).await?;
     begun();
     objects.forget_after_event("");
     containers.note_events_followed(from);
-    let take = |event: Event| {
+    let take = |event: EngineEvent| {
         objects.forget_after_event(event.container());
         containers.apply_event(&event.meaning());
     };
@@ -240,7 +240,10 @@ async fn read_on(
 /// The engine writes an event into its buffer before it goes on, and delivers it to followers some
 /// time later: the buffer knows the join of every container that runs. Docker's buffer holds 256
 /// events, so that of a busy engine may not reach back far.
-pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Result<Joins, Trouble> {
+pub(super) async fn joins_around(
+    moment: SystemTime,
+    backend: &Backend,
+) -> Result<Joins, EngineError> {
     let [since, until] = [
         moment.checked_sub(BEFORE).unwrap_or(UNIX_EPOCH),
         SystemTime::now(),
@@ -252,11 +255,11 @@ pub(super) async fn joins_around(moment: SystemTime, backend: &Backend) -> Resul
     // Each event repeats the labels of its container, of which a client may write megabytes.
     let reader = Series {
         sum: Joins::default(),
-        add: |joins: &mut Joins, event: Event| joins.fold(&event.meaning()),
+        add: |joins: &mut Joins, event: EngineEvent| joins.fold(&event.meaning()),
     };
     fetch_and_read(AGENT, backend, &target, DEADLINE, reader)
         .await?
-        .ok_or(Trouble::Status(404, target))
+        .ok_or(EngineError::Status(404, target))
 }
 
 fn since_1970(time: SystemTime) -> Duration {
@@ -328,7 +331,7 @@ mod tests {
             ),
             (r#"{}"#, changed("")),
         ] {
-            let event: Event = serde_json::from_str(text).expect(text);
+            let event: EngineEvent = serde_json::from_str(text).expect(text);
             assert_eq!(event.meaning(), want, "{text}");
         }
     }

@@ -12,7 +12,7 @@ use cetusguard_policy::Container;
 use serde::Deserialize;
 
 use super::arriving::{Elements, Single, fetch_json};
-use super::{AGENT, DEADLINE, Trouble};
+use super::{AGENT, DEADLINE, EngineError};
 use crate::engine::backend::Backend;
 
 /// The request for a list.
@@ -28,21 +28,21 @@ pub(super) struct Listed {
     /// The container of each address; `None` if several claim it.
     addresses: HashMap<IpAddr, Option<Arc<Container>>>,
     /// Every container, by its identifier.
-    members: HashMap<String, Member>,
+    members: HashMap<String, ContainerPlaces>,
     /// The addresses of containers that an event was about since the list was asked for.
     doubted: HashSet<IpAddr>,
 }
 
 /// The places of a container.
 #[derive(Debug, Default)]
-struct Member {
+struct ContainerPlaces {
     /// The identifiers of its networks.
     networks: Vec<Arc<str>>,
     addresses: Vec<IpAddr>,
 }
 
 /// The entry of an address in a list.
-pub(super) enum Entry {
+pub(super) enum AddressEntry {
     /// One container has the address.
     Is(Arc<Container>),
     /// Several containers claim it.
@@ -55,12 +55,12 @@ pub(super) enum Entry {
 
 impl Listed {
     /// Returns the entry of an address.
-    pub(super) fn entry(&self, address: IpAddr) -> Entry {
+    pub(super) fn entry(&self, address: IpAddr) -> AddressEntry {
         match self.addresses.get(&address) {
-            _ if self.doubted.contains(&address) => Entry::Doubted,
-            Some(Some(container)) => Entry::Is(Arc::clone(container)),
-            Some(None) => Entry::Contested,
-            None => Entry::Nobody,
+            _ if self.doubted.contains(&address) => AddressEntry::Doubted,
+            Some(Some(container)) => AddressEntry::Is(Arc::clone(container)),
+            Some(None) => AddressEntry::Contested,
+            None => AddressEntry::Nobody,
         }
     }
 
@@ -119,11 +119,11 @@ struct Network {
 pub(super) async fn fetch_list(
     backend: &Backend,
     labels: &Arc<BTreeSet<String>>,
-) -> Result<Listed, Trouble> {
+) -> Result<Listed, EngineError> {
     let elements = elements(labels);
     match fetch_json(AGENT, backend, TARGET, DEADLINE, elements).await? {
         Some(lister) => Ok(lister.listed),
-        None => Err(Trouble::Status(404, TARGET.to_owned())),
+        None => Err(EngineError::Status(404, TARGET.to_owned())),
     }
 }
 
@@ -147,13 +147,13 @@ fn elements(labels: &Arc<BTreeSet<String>>) -> Elements<Summary, Lister> {
 #[serde(rename_all = "PascalCase")]
 struct Details {
     name: String,
-    state: Running,
+    state: RunningContainer,
     network_settings: Option<NetworkSettings>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Running {
+struct RunningContainer {
     running: bool,
 }
 
@@ -162,7 +162,7 @@ pub(super) async fn is_still(
     container: &Container,
     address: IpAddr,
     backend: &Backend,
-) -> Result<bool, Trouble> {
+) -> Result<bool, EngineError> {
     let target = format!("/containers/{}/json", container.id);
     let details = Single::<Details>::new();
     let Some(details) = fetch_json(AGENT, backend, &target, DEADLINE, details).await? else {
@@ -204,7 +204,7 @@ impl Lister {
             name: own_name(summary.names.unwrap_or_default()),
             labels: labels.collect(),
         });
-        let mut member = Member::default();
+        let mut member = ContainerPlaces::default();
         for network in networks.into_values().flatten() {
             for address in [&network.four, &network.six]
                 .into_iter()
@@ -253,9 +253,9 @@ pub(super) fn listed_for_tests(members: &[(&str, &str)]) -> Listed {
     let own = |(container, network): &(&str, &str)| {
         (
             (*container).to_owned(),
-            Member {
+            ContainerPlaces {
                 networks: vec![(*network).into()],
-                ..Member::default()
+                ..ContainerPlaces::default()
             },
         )
     };

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::arriving::{Elements, fetch_json};
 use super::list::own_name;
 use super::owned::escape_filters;
-use super::{AGENT, DEADLINE, Trouble};
+use super::{AGENT, DEADLINE, EngineError};
 use crate::engine::backend::Backend;
 
 /// The most containers of one list: the identifiers stand in its target.
@@ -25,7 +25,7 @@ const FULL_ID: usize = 64;
 
 /// The knowledge that a list gives about a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
+pub(crate) enum ListedVisibility {
     /// Its client sees it, or does not.
     Seen(bool),
     /// Its client sees it by the name of its image, which is not listed.
@@ -50,7 +50,7 @@ struct Row {
 /// labels.
 struct Judged {
     viewer: Arc<Viewer>,
-    found: HashMap<String, Listed>,
+    found: HashMap<String, ListedVisibility>,
 }
 
 impl Judged {
@@ -67,9 +67,9 @@ impl Judged {
                 })),
             };
             *found = if self.viewer.needs_image_name(&container) {
-                Listed::Unclear
+                ListedVisibility::Unclear
             } else {
-                Listed::Seen(self.viewer.shows(ObjectKind::Container, &container))
+                ListedVisibility::Seen(self.viewer.shows(ObjectKind::Container, &container))
             };
         }
     }
@@ -94,9 +94,9 @@ pub(super) async fn judge_listed(
     ids: &[&str],
     viewer: &Arc<Viewer>,
     backend: &Backend,
-) -> Result<HashMap<String, Listed>, Trouble> {
+) -> Result<HashMap<String, ListedVisibility>, EngineError> {
     let target = listing_target(ids);
-    let missing = |id: &&str| ((*id).to_owned(), Listed::Missing);
+    let missing = |id: &&str| ((*id).to_owned(), ListedVisibility::Missing);
     let judged = Elements {
         member: None,
         sum: Judged {
@@ -106,6 +106,6 @@ pub(super) async fn judge_listed(
         add: Judged::add,
     };
     let judged = fetch_json(AGENT, backend, &target, DEADLINE, judged).await?;
-    let judged = judged.ok_or(Trouble::Status(404, target))?;
+    let judged = judged.ok_or(EngineError::Status(404, target))?;
     Ok(judged.found)
 }

@@ -21,10 +21,10 @@ mod registry;
 mod usage;
 
 pub(crate) use events::follow;
-pub(crate) use listed::{Listed, is_listed_by};
+pub(crate) use listed::{ListedVisibility, is_listed_by};
 pub use missing::MissingAnswer;
 pub use objects::inspection_target;
-pub(crate) use objects::{Found, Inspected, Objects};
+pub(crate) use objects::{InspectedContainer, ObjectLookup, Objects};
 pub use own::Own;
 pub(crate) use owned::{KINDS, create_volume, list_owned_kind};
 pub use owned::{Owned, list_owned, remove_owned};
@@ -52,7 +52,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The reason why there is no usable answer of the engine.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum EngineError {
     /// The engine cannot be reached.
     Unreachable(Unreachable),
     /// The engine answers this target with another status than 200.
@@ -65,7 +65,7 @@ pub enum Trouble {
     Answer(String),
 }
 
-impl Trouble {
+impl EngineError {
     /// Returns the reason without the target, which may name an object that a client does not see.
     pub(crate) fn summary(&self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Trouble {
     }
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for EngineError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreachable(unreachable) => unreachable.fmt(f),
@@ -94,25 +94,25 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for EngineError {}
 
 /// Runs an exchange with the engine under a deadline.
 async fn with_deadline<T>(
     deadline: Duration,
     target: &str,
-    exchange: impl Future<Output = Result<T, Trouble>>,
-) -> Result<T, Trouble> {
+    exchange: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
     timeout(deadline, exchange)
         .await
-        .unwrap_or_else(|_| Err(Trouble::Late(target.to_owned())))
+        .unwrap_or_else(|_| Err(EngineError::Late(target.to_owned())))
 }
 
 /// Sends a request and reads the head of the answer. The caller reads the body and sets the
 /// deadline.
-async fn request_ok(backend: &Backend, target: &str) -> Result<(Duplex, Body), Trouble> {
+async fn request_ok(backend: &Backend, target: &str) -> Result<(Duplex, Body), EngineError> {
     match request(AGENT, backend, target).await? {
         (200, stream, body) => Ok((stream, body)),
-        (status, ..) => Err(Trouble::Status(status, target.to_owned())),
+        (status, ..) => Err(EngineError::Status(status, target.to_owned())),
     }
 }
 
@@ -121,7 +121,7 @@ async fn request(
     agent: &str,
     backend: &Backend,
     target: &str,
-) -> Result<(u16, Duplex, Body), Trouble> {
+) -> Result<(u16, Duplex, Body), EngineError> {
     send("GET", agent, backend, target, "").await
 }
 
@@ -157,7 +157,7 @@ async fn send(
     backend: &Backend,
     target: &str,
     json: &str,
-) -> Result<(u16, Duplex, Body), Trouble> {
+) -> Result<(u16, Duplex, Body), EngineError> {
     let call = OwnCall {
         agent,
         method,
@@ -173,7 +173,7 @@ async fn send(
 async fn send_call(
     backend: &Backend,
     call: &OwnCall<'_>,
-) -> Result<(ResponseHead, Duplex, Body), Trouble> {
+) -> Result<(ResponseHead, Duplex, Body), EngineError> {
     let OwnCall {
         agent,
         method,
@@ -182,7 +182,7 @@ async fn send_call(
         json,
     } = call;
     let counted = backend.begin_own_request();
-    let mut stream = backend.connect().await.map_err(Trouble::Unreachable)?;
+    let mut stream = backend.connect().await.map_err(EngineError::Unreachable)?;
     let via = backend.via();
     let about_body = match json.len() {
         0 => String::new(),
@@ -202,9 +202,9 @@ async fn send_call(
             .and(stream.output.flush().await)
     };
     sent.await
-        .map_err(|error| Trouble::Answer(format!("the engine's connection broke: {error}")))?;
+        .map_err(|error| EngineError::Answer(format!("the engine's connection broke: {error}")))?;
     let garbage = |error: HeadError| {
-        Trouble::Answer(format!("the engine did not answer to {target}: {error}"))
+        EngineError::Answer(format!("the engine did not answer to {target}: {error}"))
     };
     let head = read_response_head(&mut stream.input)
         .await
@@ -219,7 +219,7 @@ const ANSWER_LIMIT: usize = 4 << 20;
 
 /// The engine's answer about one object.
 #[derive(Debug)]
-pub enum Asked {
+pub enum ObjectAnswer {
     /// The description of the object.
     Answer(Vec<u8>),
     /// The body of the answer that the object does not exist.
@@ -230,7 +230,11 @@ pub enum Asked {
 ///
 /// # Errors
 /// The engine cannot be reached, is late, or answers with another status than 200 and 404.
-pub async fn fetch(backend: &Backend, target: &str, deadline: Duration) -> Result<Asked, Trouble> {
+pub async fn fetch(
+    backend: &Backend,
+    target: &str,
+    deadline: Duration,
+) -> Result<ObjectAnswer, EngineError> {
     fetch_as(AGENT, backend, target, deadline).await
 }
 
@@ -241,16 +245,16 @@ pub(crate) async fn fetch_as(
     backend: &Backend,
     target: &str,
     deadline: Duration,
-) -> Result<Asked, Trouble> {
+) -> Result<ObjectAnswer, EngineError> {
     let exchange = async {
         match request(agent, backend, target).await? {
             (200, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target)
                 .await
-                .map(Asked::Answer),
+                .map(ObjectAnswer::Answer),
             (404, stream, body) => read_answer(stream, body, ANSWER_LIMIT, target)
                 .await
-                .map(Asked::Missing),
-            (status, ..) => Err(Trouble::Status(status, target.to_owned())),
+                .map(ObjectAnswer::Missing),
+            (status, ..) => Err(EngineError::Status(status, target.to_owned())),
         }
     };
     with_deadline(deadline, target, exchange).await
@@ -262,7 +266,7 @@ async fn fetch_any(
     call: &OwnCall<'_>,
     limit: usize,
     deadline: Duration,
-) -> Result<(ResponseHead, Vec<u8>), Trouble> {
+) -> Result<(ResponseHead, Vec<u8>), EngineError> {
     let exchange = async {
         let (head, stream, body) = send_call(backend, call).await?;
         let body = read_answer(stream, body, limit, &call.target).await?;
@@ -282,7 +286,7 @@ static READING: Semaphore = Semaphore::const_new(2);
 async fn read_apart<T: Send + 'static>(
     answer: Vec<u8>,
     read: impl FnOnce(&[u8]) -> T + Send + 'static,
-) -> Result<T, Trouble> {
+) -> Result<T, EngineError> {
     if answer.len() <= LARGE {
         return Ok(read(&answer));
     }
@@ -290,7 +294,7 @@ async fn read_apart<T: Send + 'static>(
     let _turn = READING.acquire().await;
     spawn_blocking(move || read(&answer))
         .await
-        .map_err(|error| Trouble::Answer(error.to_string()))
+        .map_err(|error| EngineError::Answer(error.to_string()))
 }
 
 async fn read_answer(
@@ -298,16 +302,16 @@ async fn read_answer(
     mut body: Body,
     limit: usize,
     target: &str,
-) -> Result<Vec<u8>, Trouble> {
+) -> Result<Vec<u8>, EngineError> {
     let mut answer = Vec::new();
-    let broken = |_| Trouble::Answer(format!("the engine broke off its answer to {target}"));
+    let broken = |_| EngineError::Answer(format!("the engine broke off its answer to {target}"));
     while read_content(&mut stream.input, &mut body, &mut answer)
         .await
         .map_err(broken)?
     {
         if answer.len() > limit {
             let size = limit >> 20;
-            return Err(Trouble::Answer(format!(
+            return Err(EngineError::Answer(format!(
                 "the engine's answer to {target} is larger than {size} MiB"
             )));
         }

@@ -12,14 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cetusguard_policy::endpoint::ObjectKind;
-use cetusguard_policy::guard::{Defaults, Engine, Inspection, Malformed};
+use cetusguard_policy::guard::{Defaults, Engine, Inspection, MalformedJson};
 use cetusguard_policy::{Call, Object, Viewer};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::listed::{self, Listed};
+use super::listed::{self, ListedVisibility};
 use super::missing::{self, MissingAnswer, StandIn};
-use super::{Asked, Containers, DEADLINE, OwnCall, Trouble, fetch, fetch_any, read_apart};
+use super::{
+    Containers, DEADLINE, EngineError, ObjectAnswer, OwnCall, fetch, fetch_any, read_apart,
+};
 use crate::engine::backend::Backend;
 use crate::limits::shares::ClientShare;
 use crate::limits::turns::{Turn, Turns};
@@ -54,13 +56,13 @@ type Key = (ObjectKind, String);
 /// The client that asks a question, by the address of its share.
 type Asker = usize;
 /// An answer or an error, for all who wait for it.
-type Shared<T> = Result<T, Arc<Trouble>>;
+type Shared<T> = Result<T, Arc<EngineError>>;
 /// Questions under way, each with the number of events that were heard before it was asked.
 type Questions<K, T> = HashMap<(K, Asker), (Arc<OnceCell<Shared<T>>>, u64)>;
 
 /// The engine's answer about an object.
 #[derive(Clone, Debug)]
-pub(crate) enum Found {
+pub(crate) enum ObjectLookup {
     /// The description of the object.
     Object(Arc<Object>),
     /// The body of the engine's own answer that the object does not exist.
@@ -69,7 +71,7 @@ pub(crate) enum Found {
 
 /// The engine's answer about a container whose re-creation is judged.
 #[derive(Clone, Debug)]
-pub(crate) enum Inspected {
+pub(crate) enum InspectedContainer {
     /// The container, with its settings.
     Container(Arc<HeldInspection>),
     /// The body of the engine's own answer that the container does not exist.
@@ -96,8 +98,8 @@ pub(crate) struct Objects {
 #[derive(Debug, Default)]
 struct Kept {
     answers: HashMap<Key, (Arc<Object>, Instant)>,
-    objects_asked: Questions<Key, Found>,
-    inspections_asked: Questions<String, Inspected>,
+    objects_asked: Questions<Key, ObjectLookup>,
+    inspections_asked: Questions<String, InspectedContainer>,
     engine_asked: Questions<(), Engine>,
     defaults_asked: Questions<(), Defaults>,
     engine: Option<(Engine, Instant)>,
@@ -127,10 +129,10 @@ impl Objects {
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared<Found> {
+    ) -> Shared<ObjectLookup> {
         let key = (kind, word.to_owned());
         if let Some(object) = self.kept_answer(&key) {
-            return Ok(Found::Object(object));
+            return Ok(ObjectLookup::Object(object));
         }
         // From now on events are followed, so that the next answer can be kept.
         self.containers.want_for_objects();
@@ -139,7 +141,7 @@ impl Objects {
             .share(|kept| &mut kept.objects_asked, key.clone(), client, ask)
             .await;
         let mut kept = self.lock();
-        if let (Ok(Found::Object(object)), ObjectKind::Container) = (&found, kind)
+        if let (Ok(ObjectLookup::Object(object)), ObjectKind::Container) = (&found, kind)
             && kept.heard == heard
             && self.containers.is_in_step()
         {
@@ -164,7 +166,7 @@ impl Objects {
         viewer: &Arc<Viewer>,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared<HashMap<String, Listed>> {
+    ) -> Shared<HashMap<String, ListedVisibility>> {
         let ids = &ids[..ids.len().min(listed::MOST)];
         let _turns = self.wait_for_turns("a list of containers", client).await?;
         Ok(listed::judge_listed(ids, viewer, backend).await?)
@@ -257,7 +259,7 @@ impl Objects {
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared<Inspected> {
+    ) -> Shared<InspectedContainer> {
         // An event about the container ends the sharing of its answer.
         self.containers.want_for_objects();
         let ask = || self.ask_for_settings(word, client, backend);
@@ -342,7 +344,7 @@ impl Objects {
         target: &str,
         client: &'t ClientShare,
         backend: &Backend,
-    ) -> Shared<(Asked, (Option<SemaphorePermit<'t>>, Turn))> {
+    ) -> Shared<(ObjectAnswer, (Option<SemaphorePermit<'t>>, Turn))> {
         let turns = self.wait_for_turns(target, client).await?;
         let asked = fetch(backend, target, DEADLINE).await?;
         Ok((asked, turns))
@@ -369,15 +371,15 @@ impl Objects {
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared<Found> {
+    ) -> Shared<ObjectLookup> {
         let target = inspection_target(kind, word);
         let (asked, _turns) = self.fetch(&target, client, backend).await?;
         match asked {
-            Asked::Missing(answer) => Ok(Found::Missing(answer.into())),
-            Asked::Answer(answer) => {
+            ObjectAnswer::Missing(answer) => Ok(ObjectLookup::Missing(answer.into())),
+            ObjectAnswer::Answer(answer) => {
                 let object = read_apart(answer, move |answer| Object::read(kind, answer)).await?;
                 let object = object.map_err(|malformed| unreadable_answer(&target, malformed))?;
-                Ok(Found::Object(Arc::new(object)))
+                Ok(ObjectLookup::Object(Arc::new(object)))
             }
         }
     }
@@ -388,7 +390,7 @@ impl Objects {
         word: &str,
         client: &ClientShare,
         backend: &Backend,
-    ) -> Shared<Inspected> {
+    ) -> Shared<InspectedContainer> {
         let target = inspection_target(ObjectKind::Container, word);
         let turns = async {
             let of_client = client.inspection_turn().await;
@@ -397,12 +399,12 @@ impl Objects {
         let held = wait_for_turns(&target, turns).await?;
         let (asked, _turns) = self.fetch(&target, client, backend).await?;
         match asked {
-            Asked::Missing(answer) => Ok(Inspected::Missing(answer.into())),
-            Asked::Answer(answer) => {
+            ObjectAnswer::Missing(answer) => Ok(InspectedContainer::Missing(answer.into())),
+            ObjectAnswer::Answer(answer) => {
                 let inspection = read_apart(answer, Inspection::read).await?;
                 let inspection =
                     inspection.map_err(|malformed| unreadable_answer(&target, malformed))?;
-                Ok(Inspected::Container(Arc::new(HeldInspection {
+                Ok(InspectedContainer::Container(Arc::new(HeldInspection {
                     inspection,
                     _turns: held,
                 })))
@@ -416,14 +418,14 @@ impl Objects {
         target: &str,
         client: &ClientShare,
         backend: &Backend,
-        read: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+        read: impl FnOnce(&[u8]) -> Result<T, MalformedJson>,
     ) -> Shared<T> {
         let (asked, _turns) = self.fetch(target, client, backend).await?;
         match asked {
-            Asked::Missing(_) => Err(Arc::new(Trouble::Answer(format!(
+            ObjectAnswer::Missing(_) => Err(Arc::new(EngineError::Answer(format!(
                 "the engine has no {target}"
             )))),
-            Asked::Answer(answer) => {
+            ObjectAnswer::Answer(answer) => {
                 read(&answer).map_err(|malformed| unreadable_answer(target, malformed))
             }
         }
@@ -455,18 +457,18 @@ fn longest_age(word: &str, object: &Object) -> Duration {
 /// Waits for the turns of a question.
 ///
 /// # Errors
-/// [`Trouble::Busy`] if they do not come in time.
+/// [`EngineError::Busy`] if they do not come in time.
 async fn wait_for_turns<T>(
     target: &str,
     turns: impl Future<Output = T>,
-) -> Result<T, Arc<Trouble>> {
+) -> Result<T, Arc<EngineError>> {
     timeout(TURN_DEADLINE, turns)
         .await
-        .map_err(|_| Arc::new(Trouble::Busy(target.to_owned())))
+        .map_err(|_| Arc::new(EngineError::Busy(target.to_owned())))
 }
 
-fn unreadable_answer(target: &str, malformed: Malformed) -> Arc<Trouble> {
-    Arc::new(Trouble::Answer(format!(
+fn unreadable_answer(target: &str, malformed: MalformedJson) -> Arc<EngineError> {
+    Arc::new(EngineError::Answer(format!(
         "its answer to {target} cannot be read: {malformed}"
     )))
 }

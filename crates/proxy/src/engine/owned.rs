@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use super::arriving::{Elements, Single, fetch_json};
-use super::{AGENT, Trouble, send, with_deadline};
+use super::{AGENT, EngineError, send, with_deadline};
 use crate::engine::backend::Backend;
 
 /// The time that a list of objects may take.
@@ -50,7 +50,7 @@ pub struct Owned {
 ///
 /// # Errors
 /// The engine cannot be reached, or answers a list in a form that cannot be read.
-pub async fn list_owned(owner: &Owner, backend: &Backend) -> Result<Vec<Owned>, Trouble> {
+pub async fn list_owned(owner: &Owner, backend: &Backend) -> Result<Vec<Owned>, EngineError> {
     let mut owned = Vec::new();
     for kind in KINDS {
         owned.extend(list_owned_kind(kind, owner, backend).await?);
@@ -66,20 +66,20 @@ pub(crate) async fn list_owned_kind(
     kind: ObjectKind,
     owner: &Owner,
     backend: &Backend,
-) -> Result<Vec<Owned>, Trouble> {
+) -> Result<Vec<Owned>, EngineError> {
     let target = list_target(kind, owner);
     let list = elements(kind, owner);
     let mut fetched = fetch_json(AGENT, backend, &target, LIST_DEADLINE, list).await;
     // Podman knows no filter of secrets by label.
-    if matches!(fetched, Err(Trouble::Status(500, _))) && kind == ObjectKind::Secret {
+    if matches!(fetched, Err(EngineError::Status(500, _))) && kind == ObjectKind::Secret {
         let list = elements(kind, owner);
         fetched = fetch_json(AGENT, backend, section(kind), LIST_DEADLINE, list).await;
     }
     match fetched {
         Ok(Some(listing)) => Ok(listing.owned),
         // Podman has no services, and Docker none outside of a swarm.
-        Ok(None) | Err(Trouble::Status(400..=599, _)) if is_of_swarm(kind) => Ok(Vec::new()),
-        Ok(None) => Err(Trouble::Status(404, target)),
+        Ok(None) | Err(EngineError::Status(400..=599, _)) if is_of_swarm(kind) => Ok(Vec::new()),
+        Ok(None) => Err(EngineError::Status(404, target)),
         Err(trouble) => Err(trouble),
     }
 }
@@ -88,7 +88,7 @@ pub(crate) async fn list_owned_kind(
 ///
 /// # Errors
 /// The engine cannot be reached, or refuses.
-pub async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(), Trouble> {
+pub async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(), EngineError> {
     let id = Object::escaped(&owned.id);
     let target = match owned.kind {
         ObjectKind::Container => format!("/containers/{id}?force=true&v=true"),
@@ -107,7 +107,7 @@ pub async fn remove_owned(owned: &Owned, backend: &Backend) -> Result<(), Troubl
         }
         match status {
             200..=299 | 404 => Ok(()),
-            status => Err(Trouble::Status(status, format!("DELETE {target}"))),
+            status => Err(EngineError::Status(status, format!("DELETE {target}"))),
         }
     };
     with_deadline(REMOVAL_DEADLINE, &target, exchange).await
@@ -123,7 +123,7 @@ pub(crate) async fn create_volume(
     name: &str,
     owner: &Owner,
     backend: &Backend,
-) -> Result<bool, Trouble> {
+) -> Result<bool, EngineError> {
     const TARGET: &str = "/volumes/create";
     let labels: serde_json::Map<String, Value> = owner
         .labels()
@@ -136,7 +136,7 @@ pub(crate) async fn create_volume(
         let _ = stream.output.shutdown().await;
         match status {
             200..=299 => Ok(()),
-            status => Err(Trouble::Status(status, format!("POST {TARGET}"))),
+            status => Err(EngineError::Status(status, format!("POST {TARGET}"))),
         }
     };
     with_deadline(LIST_DEADLINE, TARGET, exchange).await?;

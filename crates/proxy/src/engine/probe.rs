@@ -8,7 +8,7 @@ use std::time::Duration;
 use cetusguard_config::address::Address;
 use cetusguard_policy::guard::Json;
 
-use super::{Asked, Trouble, fetch_as};
+use super::{EngineError, ObjectAnswer, fetch_as};
 use crate::engine::backend::Backend;
 
 /// The time that the engine has to answer: users do not wait for a minute.
@@ -63,12 +63,12 @@ pub async fn probe_engine(
         }
     }
     match fetch_as(agent, backend, "/version", limit).await {
-        Ok(Asked::Answer(version)) => judge_version(&version, &address),
-        Ok(Asked::Missing(_)) => Err(UnusableEngine::new(
+        Ok(ObjectAnswer::Answer(version)) => judge_version(&version, &address),
+        Ok(ObjectAnswer::Missing(_)) => Err(UnusableEngine::new(
             format!("what listens at {address} is no engine: it has no /version"),
             "correct backend-addr",
         )),
-        Err(Trouble::Late(_)) => {
+        Err(EngineError::Late(_)) => {
             let what = format!("{address} accepted the request and did not answer");
             Err(UnusableEngine::new(
                 what,

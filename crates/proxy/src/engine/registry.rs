@@ -24,10 +24,10 @@ use cetusguard_policy::{Container, Profiles};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use super::Trouble;
+use super::EngineError;
 use super::events::{self, News};
 use super::joins::Joins;
-use super::list::{self, Entry, Listed};
+use super::list::{self, AddressEntry, Listed};
 use crate::engine::backend::Backend;
 
 /// The time that finding the container behind a connection may take.
@@ -47,7 +47,7 @@ const SHARED: Duration = Duration::from_secs(1);
 /// The containers, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Containers {
-    state: Mutex<State>,
+    state: Mutex<RegistryState>,
     /// Counts the changes after which an address may have another owner.
     epoch: watch::Sender<u64>,
     wanted: watch::Sender<bool>,
@@ -65,7 +65,7 @@ pub(crate) struct Containers {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RegistryState {
     /// The time from which on the engine's events are followed. Without them no list is valid.
     in_step: Option<SystemTime>,
     /// The reason why events are not followed, and its time.
@@ -115,7 +115,7 @@ pub(crate) struct Origin {
 
 /// The answer to a request for the owner of a connection.
 #[derive(Debug)]
-pub(crate) struct Owner {
+pub(crate) struct ConnectionOwner {
     /// The container that opened the connection, if one did.
     pub(crate) container: Option<Arc<Container>>,
     /// The epoch in which this was found.
@@ -238,7 +238,7 @@ impl Containers {
         self: &Arc<Self>,
         origin: Origin,
         backend: &Arc<Backend>,
-    ) -> Result<Owner, Unknown> {
+    ) -> Result<ConnectionOwner, Unknown> {
         match timeout(LIMIT, self.find(origin, backend)).await {
             Ok(found) => found,
             Err(_) => {
@@ -254,10 +254,10 @@ impl Containers {
         self: &Arc<Self>,
         origin: Origin,
         backend: &Arc<Backend>,
-    ) -> Result<Owner, Unknown> {
-        let untold = |trouble: Trouble| Unknown::Untold(trouble.to_string());
+    ) -> Result<ConnectionOwner, Unknown> {
+        let untold = |trouble: EngineError| Unknown::Untold(trouble.to_string());
         let mut epoch = self.epoch.subscribe();
-        let mut asked = Asked {
+        let mut asked = OwnerRequest {
             origin,
             called: SystemTime::now(),
             fresh: self.lock().asked_for + 1,
@@ -268,9 +268,9 @@ impl Containers {
             let seen = *epoch.borrow_and_update();
             let look = self.lock().look(&asked, came);
             match look {
-                Look::Found(container) => return Ok(self.owner(container, seen, &asked)),
-                Look::Failed(unknown) => return Err(unknown),
-                Look::Inspect(container) => {
+                AddressAnswer::Found(container) => return Ok(self.owner(container, seen, &asked)),
+                AddressAnswer::Failed(unknown) => return Err(unknown),
+                AddressAnswer::Inspect(container) => {
                     if list::is_still(&container, origin.address, backend)
                         .await
                         .map_err(untold)?
@@ -279,26 +279,26 @@ impl Containers {
                     }
                     self.lock().doubt(&container.id);
                 }
-                Look::Settle(number) => {
+                AddressAnswer::Settle(number) => {
                     let buffered = self.ask_buffer(number, origin.arrived, backend);
                     asked.buffered = Some(buffered.await.map_err(untold)?);
                 }
-                Look::Missing if came.elapsed() < GRACE => {
+                AddressAnswer::Missing if came.elapsed() < GRACE => {
                     let _ = timeout(LOOK, epoch.changed()).await;
                     asked.fresh = self.lock().asked_for + 1;
                     asked.buffered = None;
                 }
                 // A refusal is safer than the rights of another client.
-                Look::Missing => {
+                AddressAnswer::Missing => {
                     return Err(Unknown::Untold(
                         "a container is starting and is not listed yet".to_owned(),
                     ));
                 }
-                Look::OutOfStep => {
+                AddressAnswer::OutOfStep => {
                     self.asked.notify_one();
                     let _ = epoch.changed().await;
                 }
-                Look::Ask(number) => {
+                AddressAnswer::Ask(number) => {
                     asked.fresh = number;
                     self.ask(number, backend).await.map_err(untold)?;
                 }
@@ -306,7 +306,12 @@ impl Containers {
         }
     }
 
-    fn owner(&self, container: Option<Arc<Container>>, epoch: u64, asked: &Asked) -> Owner {
+    fn owner(
+        &self,
+        container: Option<Arc<Container>>,
+        epoch: u64,
+        asked: &OwnerRequest,
+    ) -> ConnectionOwner {
         let arrived = asked.origin.arrived;
         let is_unwatched = self.lock().in_step.is_none_or(|from| from > arrived);
         // A container that was never listed leaves no other trace.
@@ -314,7 +319,7 @@ impl Containers {
             .buffered
             .as_ref()
             .is_some_and(|buffered| buffered.joins.has_any_ended_since(arrived));
-        Owner {
+        ConnectionOwner {
             is_doubtful: is_unwatched || container.is_none() && has_any_ended,
             container,
             epoch,
@@ -324,7 +329,7 @@ impl Containers {
     /// Asks for a list, or waits for one that another client has asked for since. The list is read
     /// to its end even if its client is gone, for the next one to use. Its deadline ends the wait
     /// for an engine that never answers.
-    async fn ask(self: &Arc<Self>, fresh: u64, backend: &Arc<Backend>) -> Result<(), Trouble> {
+    async fn ask(self: &Arc<Self>, fresh: u64, backend: &Arc<Backend>) -> Result<(), EngineError> {
         let turn = Arc::clone(&self.asking).lock_owned().await;
         let number = {
             let mut state = self.lock();
@@ -351,7 +356,7 @@ impl Containers {
         });
         asking
             .await
-            .unwrap_or_else(|error| Err(Trouble::Answer(error.to_string())))
+            .unwrap_or_else(|error| Err(EngineError::Answer(error.to_string())))
     }
 
     /// Asks for the joins around a moment in the engine's own buffer of events, after the list of
@@ -363,7 +368,7 @@ impl Containers {
         number: u64,
         moment: SystemTime,
         backend: &Backend,
-    ) -> Result<Buffered, Trouble> {
+    ) -> Result<Buffered, EngineError> {
         let mut last = self.buffered.lock().await;
         if let Some(known) = &*last
             && known.number >= number
@@ -386,22 +391,22 @@ impl Containers {
     /// Notes that the engine's events are followed from this time on.
     pub(super) fn note_events_followed(&self, from: SystemTime) {
         self.change_state(|state| {
-            *state = State {
+            *state = RegistryState {
                 in_step: Some(from),
                 asked_for: state.asked_for,
-                ..State::default()
+                ..RegistryState::default()
             };
         });
     }
 
     /// Notes that the engine's events are not followed any more.
-    pub(super) fn note_events_lost(&self, why: &Trouble) {
+    pub(super) fn note_events_lost(&self, why: &EngineError) {
         let trouble = Some((Instant::now(), why.to_string()));
         self.change_state(|state| {
-            *state = State {
+            *state = RegistryState {
                 trouble,
                 asked_for: state.asked_for,
-                ..State::default()
+                ..RegistryState::default()
             }
         });
     }
@@ -418,7 +423,7 @@ impl Containers {
     }
 
     /// Changes the state, and wakes all clients that wait for that.
-    fn change_state(&self, change: impl FnOnce(&mut State)) {
+    fn change_state(&self, change: impl FnOnce(&mut RegistryState)) {
         let mut state = self.lock();
         change(&mut state);
         // Sent under the lock, so that a reader of the change sees its epoch.
@@ -426,14 +431,14 @@ impl Containers {
         drop(state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RegistryState> {
         // Nothing is done under the lock that could leave half a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A request for the owner of a connection.
-struct Asked {
+struct OwnerRequest {
     origin: Origin,
     /// A time before which the client had called.
     called: SystemTime,
@@ -444,7 +449,7 @@ struct Asked {
 }
 
 /// The answer about an address at one moment.
-enum Look {
+enum AddressAnswer {
     /// This container has the address, or none.
     Found(Option<Arc<Container>>),
     /// This container has the address by an older list: only the engine can confirm it.
@@ -462,12 +467,12 @@ enum Look {
     Failed(Unknown),
 }
 
-impl State {
+impl RegistryState {
     /// Looks an address up. For an address without an entry, a list is valid only if it was
     /// requested after the client connected. For other addresses, a list is valid until the next
     /// event; a long list is valid until the next event about their container.
-    fn look(&self, asked: &Asked, came: Instant) -> Look {
-        let Asked {
+    fn look(&self, asked: &OwnerRequest, came: Instant) -> AddressAnswer {
+        let OwnerRequest {
             origin,
             called,
             fresh,
@@ -475,18 +480,20 @@ impl State {
         } = asked;
         if self.in_step.is_none() {
             return match &self.trouble {
-                Some((since, why)) if *since > came => Look::Failed(Unknown::Untold(why.clone())),
-                _ => Look::OutOfStep,
+                Some((since, why)) if *since > came => {
+                    AddressAnswer::Failed(Unknown::Untold(why.clone()))
+                }
+                _ => AddressAnswer::OutOfStep,
             };
         }
         let Some(last) = &self.last else {
-            return Look::Ask(*fresh);
+            return AddressAnswer::Ask(*fresh);
         };
         let is_own = last.number >= *fresh;
         let is_for_others = last.is_whole || last.listed.is_long();
         let is_for_all = is_for_others && last.at.elapsed().is_ok_and(|age| age < AGE);
         if !(is_own || is_for_all) {
-            return Look::Ask(*fresh);
+            return AddressAnswer::Ask(*fresh);
         }
         // The owner by a list from before the connection did not join after it.
         let is_older = !is_own && last.at <= origin.arrived;
@@ -498,23 +505,25 @@ impl State {
         let of_buffer = buffered.as_ref().map(|buffered| &*buffered.joins);
         let mut joins = [Some(&self.joins), of_buffer].into_iter().flatten();
         match last.listed.entry(origin.address) {
-            Entry::Doubted => Look::Ask(self.asked_for + 1),
-            Entry::Contested => Look::Failed(Unknown::Contested),
-            Entry::Nobody if !is_own => Look::Ask(*fresh),
-            Entry::Nobody if !origin.is_new => Look::Found(None),
-            _ if !is_settled => Look::Settle(last.number),
-            Entry::Nobody if joins.any(|joins| joins.is_any_missing(&last.listed, *called)) => {
-                Look::Missing
+            AddressEntry::Doubted => AddressAnswer::Ask(self.asked_for + 1),
+            AddressEntry::Contested => AddressAnswer::Failed(Unknown::Contested),
+            AddressEntry::Nobody if !is_own => AddressAnswer::Ask(*fresh),
+            AddressEntry::Nobody if !origin.is_new => AddressAnswer::Found(None),
+            _ if !is_settled => AddressAnswer::Settle(last.number),
+            AddressEntry::Nobody
+                if joins.any(|joins| joins.is_any_missing(&last.listed, *called)) =>
+            {
+                AddressAnswer::Missing
             }
-            Entry::Nobody => Look::Found(None),
-            Entry::Is(container)
+            AddressEntry::Nobody => AddressAnswer::Found(None),
+            AddressEntry::Is(container)
                 if origin.is_new
                     && joins.any(|joins| joins.has_joined_since(&container.id, origin.arrived)) =>
             {
-                Look::Failed(Unknown::Other)
+                AddressAnswer::Failed(Unknown::Other)
             }
-            Entry::Is(container) if is_own => Look::Found(Some(container)),
-            Entry::Is(container) => Look::Inspect(container),
+            AddressEntry::Is(container) if is_own => AddressAnswer::Found(Some(container)),
+            AddressEntry::Is(container) => AddressAnswer::Inspect(container),
         }
     }
 

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use super::arriving::{Elements, Single, fetch_json};
 use super::objects::inspection_target;
 use super::owned::{OwnerLabels, list_target};
-use super::{AGENT, DEADLINE, Trouble, with_deadline};
+use super::{AGENT, DEADLINE, EngineError, with_deadline};
 use crate::engine::backend::Backend;
-use crate::limits::known_limits::{Known, KnownLimits};
+use crate::limits::known_limits::{ContainerClaim, KnownLimits};
 
 /// The kind of the objects that have limits and commands.
 const KIND: ObjectKind = ObjectKind::Container;
@@ -36,7 +36,7 @@ const DEFAULT_PERIOD: u64 = 100_000;
 
 /// A container in a list.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct ListedContainer {
     #[serde(rename = "Id")]
     id: String,
     #[serde(rename = "State", default)]
@@ -50,7 +50,7 @@ struct Row {
 
 /// The parts of a container's description that are counted.
 #[derive(Debug, Deserialize)]
-struct Inspected {
+struct CountedSettings {
     #[serde(rename = "HostConfig", default)]
     host_config: HostConfig,
     #[serde(rename = "ExecIDs", default)]
@@ -66,8 +66,8 @@ struct HostConfig {
     cpu_period: i64,
 }
 
-impl From<Inspected> for Known {
-    fn from(inspected: Inspected) -> Self {
+impl From<CountedSettings> for ContainerClaim {
+    fn from(inspected: CountedSettings) -> Self {
         let HostConfig {
             memory,
             nano_cpus,
@@ -113,7 +113,7 @@ pub(crate) async fn count_usage(
     started: &[String],
     known: &KnownLimits,
     backend: &Backend,
-) -> Result<Usage, Trouble> {
+) -> Result<Usage, EngineError> {
     let target = list_target(KIND, owner);
     let count = async {
         let mut count = Count {
@@ -140,17 +140,17 @@ impl Count<'_> {
         owner: &Owner,
         started: &[String],
         target: &str,
-    ) -> Result<Usage, Trouble> {
+    ) -> Result<Usage, EngineError> {
         let rows = Elements {
             member: None,
             sum: Vec::new(),
-            add: |rows: &mut Vec<Row>, row| rows.push(row),
+            add: |rows: &mut Vec<ListedContainer>, row| rows.push(row),
         };
         let asked = Instant::now();
         let rows = fetch_json(AGENT, self.backend, target, LIST_DEADLINE, rows).await?;
         // An engine may ignore a filter that it does not know.
-        let rows: Vec<Row> = rows
-            .ok_or_else(|| Trouble::Status(404, target.to_owned()))?
+        let rows: Vec<ListedContainer> = rows
+            .ok_or_else(|| EngineError::Status(404, target.to_owned()))?
             .into_iter()
             .filter(|row| {
                 row.labels
@@ -188,7 +188,7 @@ impl Count<'_> {
     }
 
     /// Returns the limits and commands of a container; nothing if it is gone.
-    async fn describe(&mut self, row: &Row) -> Result<Known, Trouble> {
+    async fn describe(&mut self, row: &ListedContainer) -> Result<ContainerClaim, EngineError> {
         let id = &row.id;
         if let Some(known) = self.known.while_late(id) {
             return Ok(known);
@@ -199,14 +199,14 @@ impl Count<'_> {
         };
         let changes = self.known.changes();
         let target = inspection_target(KIND, id);
-        match self.ask_within::<Inspected>(&target, deadline).await {
+        match self.ask_within::<CountedSettings>(&target, deadline).await {
             Ok(Some(inspected)) => {
-                let told = Known::from(inspected);
+                let told = ContainerClaim::from(inspected);
                 self.known.note_told(id, told.clone(), changes);
                 Ok(told)
             }
-            Ok(None) => Ok(Known::default()),
-            Err(trouble @ Trouble::Late(_)) => {
+            Ok(None) => Ok(ContainerClaim::default()),
+            Err(trouble @ EngineError::Late(_)) => {
                 let created = u64::try_from(row.created).unwrap_or_default();
                 self.known.note_late(id, created).ok_or(trouble)
             }
@@ -217,10 +217,10 @@ impl Count<'_> {
     /// Returns the number of commands that run in a container, without the one that the call starts.
     async fn execs(
         &mut self,
-        row: &Row,
+        row: &ListedContainer,
         claim: &Claim,
         started: &[String],
-    ) -> Result<u64, Trouble> {
+    ) -> Result<u64, EngineError> {
         let known = self.describe(row).await?;
         let mut running = known.unnamed;
         for exec in known.execs {
@@ -243,10 +243,10 @@ impl Count<'_> {
         &mut self,
         target: &str,
         deadline: Duration,
-    ) -> Result<Option<T>, Trouble> {
+    ) -> Result<Option<T>, EngineError> {
         self.questions += 1;
         if self.questions > QUESTIONS {
-            return Err(Trouble::Answer(format!(
+            return Err(EngineError::Answer(format!(
                 "the quota cannot be counted: that takes more than {QUESTIONS} questions to the \
                 engine; remove containers that are no longer needed"
             )));

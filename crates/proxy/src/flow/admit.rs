@@ -9,7 +9,7 @@ use super::Proxy;
 use super::identify::Client;
 use super::normalise::Message;
 use crate::browser::foreign_page;
-use crate::limits::limiter::{Place, Use};
+use crate::limits::limiter::{RequestKind, RequestPlace};
 use crate::outcome::Reason;
 use crate::outcome::refusal::{Limited, Refusal};
 use cetusguard_http1::{Framing, Headers, Known};
@@ -21,7 +21,7 @@ pub const HEALTH_CHECK: &str = "cetusguard-healthcheck";
 #[derive(Debug)]
 pub(super) struct Entry {
     /// Free again once the request has ended.
-    _place: Option<Place>,
+    _place: Option<RequestPlace>,
     /// The reason and the message of a refusal that audit mode did not enforce.
     unenforced: Option<(Reason, String)>,
 }
@@ -116,7 +116,7 @@ fn try_admit(
     client: &Client,
     is_loopback: bool,
     proxy: &Proxy,
-) -> Result<Option<Place>, Limited> {
+) -> Result<Option<RequestPlace>, Limited> {
     let (profile, limits) = (&client.profile, &client.profile.limits);
     let (headers, framing) = (&message.headers, message.framing);
     admit_headers(call, headers, framing, profile, is_loopback)?;
@@ -130,8 +130,8 @@ fn try_admit(
         .endpoint()
         .map_or(Answer::Follow, |endpoint| endpoint.answer)
     {
-        Answer::Quick | Answer::Slow | Answer::Transfer => Use::Request,
-        Answer::Follow | Answer::Tunnel(_) => Use::Stream,
+        Answer::Quick | Answer::Slow | Answer::Transfer => RequestKind::Request,
+        Answer::Follow | Answer::Tunnel(_) => RequestKind::Stream,
     };
     let place = proxy
         .limiter

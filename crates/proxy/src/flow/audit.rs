@@ -17,7 +17,7 @@ use super::roster::ConnectionEntry;
 use crate::outcome::refusal::Refusal;
 use crate::outcome::{Outcome, Progress, Reason, RecordMessage, WOULD_DENY};
 use crate::telemetry::lessons::Lessons;
-use crate::telemetry::live::{Decision, DecisionKind, Live};
+use crate::telemetry::live::{DecisionKind, FilteredDecision, Live};
 use crate::telemetry::log::{Level, Line, Log};
 use crate::telemetry::metrics::{Metrics, RequestCounters};
 use crate::telemetry::request_id::RequestId;
@@ -65,7 +65,7 @@ pub(super) struct Record<'c> {
     /// The connection that shows the stream, if the admin listener shows connections.
     entry: Option<Arc<ConnectionEntry>>,
     status: u16,
-    ended: Option<End>,
+    ended: Option<RecordEnd>,
     /// Bytes from the client: head, body, and those of a tunnel.
     pub(super) bytes_in: AtomicU64,
     /// Bytes to the client: the body of the answer, or those of a tunnel.
@@ -74,7 +74,7 @@ pub(super) struct Record<'c> {
 
 /// The fields of the last record of a request.
 #[derive(Debug)]
-struct End {
+struct RecordEnd {
     level: Level,
     message: RecordMessage,
     reason: Option<Reason>,
@@ -84,7 +84,7 @@ struct End {
     path: Option<String>,
 }
 
-impl End {
+impl RecordEnd {
     fn new(
         level: Level,
         message: RecordMessage,
@@ -276,7 +276,7 @@ impl<'c> Record<'c> {
             counters.begin_stream();
             self.is_stream = true;
         }
-        let end = End::new(
+        let end = RecordEnd::new(
             self.level(Level::Debug),
             RecordMessage::StreamStarted,
             None,
@@ -356,7 +356,7 @@ impl<'c> Record<'c> {
             (false, true) => Progress::Allowed,
             (false, false) => Progress::Undecided,
         };
-        let mut end = End::new(
+        let mut end = RecordEnd::new(
             outcome.level(),
             outcome.record_message(progress),
             outcome.reason(),
@@ -383,7 +383,7 @@ impl<'c> Record<'c> {
     }
 
     /// Adds the fields of a refusal.
-    fn describe_refusal(&mut self, refusal: &Refusal, end: &mut End) {
+    fn describe_refusal(&mut self, refusal: &Refusal, end: &mut RecordEnd) {
         self.status = refusal.status();
         self.objection = refusal.objection().cloned().map(Box::new);
         if !self.log.wants_request(end.level) && !self.is_watched() {
@@ -403,7 +403,7 @@ impl<'c> Record<'c> {
     }
 
     /// The path as it was judged; before that, as it came, without the query: it may hold secrets.
-    fn path<'r>(&'r self, end: &'r End) -> &'r [u8] {
+    fn path<'r>(&'r self, end: &'r RecordEnd) -> &'r [u8] {
         match (&end.path, &self.admitted) {
             (Some(path), _) => path.as_bytes(),
             (None, Some(admitted)) => admitted.call().path().as_bytes(),
@@ -421,7 +421,7 @@ impl<'c> Record<'c> {
     }
 
     /// Writes a record to the log, if its level is wanted, and to the readers of decisions.
-    fn tell(&self, end: &End, ended: bool) {
+    fn tell(&self, end: &RecordEnd, ended: bool) {
         let message = end.message.text();
         let wants_request = self.log.wants_request(end.level);
         let live = self.live.filter(|live| live.decisions.are_watched());
@@ -435,7 +435,7 @@ impl<'c> Record<'c> {
         }
         if let Some(live) = live {
             let client = self.client.as_deref();
-            let decision = Decision {
+            let decision = FilteredDecision {
                 kind: end.decision,
                 reason: self
                     .unenforced
@@ -455,7 +455,7 @@ impl<'c> Record<'c> {
 
     /// Adds the fields of a record to a line, in whichever format it has. A record without a
     /// duration is about a request that goes on.
-    fn compose(&self, line: Line, end: &End, duration: Option<Duration>) -> Line {
+    fn compose(&self, line: Line, end: &RecordEnd, duration: Option<Duration>) -> Line {
         let line = line
             .maybe("method", &truncate(&self.method, 32))
             .maybe("path", &truncate(self.path(end), 1024))
@@ -487,7 +487,7 @@ impl<'c> Record<'c> {
     }
 
     /// Adds the decision and its reasons.
-    fn add_decision(&self, mut line: Line, end: &End) -> Line {
+    fn add_decision(&self, mut line: Line, end: &RecordEnd) -> Line {
         if let Some(admitted) = &self.admitted {
             let endpoint = admitted
                 .call()

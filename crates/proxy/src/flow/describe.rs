@@ -11,7 +11,7 @@ use cetusguard_policy::{AnswerFilter, Lookup};
 
 use super::Proxy;
 use super::identify::Client;
-use crate::engine::{Found, Listed, Trouble, is_listed_by};
+use crate::engine::{EngineError, ListedVisibility, ObjectLookup, is_listed_by};
 use crate::outcome::refusal::Refusal;
 
 /// The descriptions of the objects in one answer.
@@ -19,7 +19,7 @@ pub(super) struct Describer<'d> {
     client: &'d Client,
     proxy: &'d Proxy,
     /// Containers that were listed and are not judged yet.
-    listed: HashMap<String, Listed>,
+    listed: HashMap<String, ListedVisibility>,
     /// `true` if the engine was late to describe an object: it is not asked about others.
     is_late: bool,
 }
@@ -49,10 +49,10 @@ impl<'d> Describer<'d> {
         filter: &AnswerFilter,
     ) -> Result<Option<bool>, Refusal> {
         match self.look_in_list(lookup, filter).await? {
-            Listed::Seen(is_visible) => Ok(Some(is_visible)),
-            Listed::Missing => Ok(None),
-            Listed::Unclear if self.is_late => Ok(Some(false)),
-            Listed::Unclear => self.inspect(lookup, filter).await,
+            ListedVisibility::Seen(is_visible) => Ok(Some(is_visible)),
+            ListedVisibility::Missing => Ok(None),
+            ListedVisibility::Unclear if self.is_late => Ok(Some(false)),
+            ListedVisibility::Unclear => self.inspect(lookup, filter).await,
         }
     }
 
@@ -61,15 +61,15 @@ impl<'d> Describer<'d> {
         &mut self,
         lookup: &Lookup,
         filter: &AnswerFilter,
-    ) -> Result<Listed, Refusal> {
+    ) -> Result<ListedVisibility, Refusal> {
         if !self.needs_list(lookup) {
-            return Ok(Listed::Unclear);
+            return Ok(ListedVisibility::Unclear);
         }
         if let Some(listed) = self.listed.remove(&lookup.id) {
             return Ok(listed);
         }
         if self.is_late {
-            return Ok(Listed::Seen(false));
+            return Ok(ListedVisibility::Seen(false));
         }
         // The next one is the last.
         let others = filter.lookups().iter().rev();
@@ -85,7 +85,7 @@ impl<'d> Describer<'d> {
             Err(trouble) => self.note_trouble(&trouble)?,
         }
         let listed = self.listed.remove(&lookup.id);
-        Ok(listed.unwrap_or(Listed::Seen(false)))
+        Ok(listed.unwrap_or(ListedVisibility::Seen(false)))
     }
 
     /// Returns whether an object is looked up in a list: a container that no earlier answer has
@@ -105,11 +105,13 @@ impl<'d> Describer<'d> {
         let (share, backend) = (&self.client.share, &self.proxy.backend);
         match self.proxy.objects.find(*kind, id, share, backend).await {
             // Podman takes the beginning of a volume's name for the volume.
-            Ok(Found::Object(object)) if *kind == ObjectKind::Volume && object.name != *id => {
+            Ok(ObjectLookup::Object(object))
+                if *kind == ObjectKind::Volume && object.name != *id =>
+            {
                 Ok(None)
             }
-            Ok(Found::Object(object)) => Ok(Some(filter.viewer().shows(*kind, &object))),
-            Ok(Found::Missing(_)) => Ok(None),
+            Ok(ObjectLookup::Object(object)) => Ok(Some(filter.viewer().shows(*kind, &object))),
+            Ok(ObjectLookup::Missing(_)) => Ok(None),
             Err(trouble) => {
                 self.note_trouble(&trouble)?;
                 Ok(Some(false))
@@ -119,11 +121,11 @@ impl<'d> Describer<'d> {
 
     /// Notes that the engine does not describe an object, which makes it a hidden one. Returns a
     /// refusal if that says nothing about the object.
-    fn note_trouble(&mut self, trouble: &Trouble) -> Result<(), Refusal> {
+    fn note_trouble(&mut self, trouble: &EngineError) -> Result<(), Refusal> {
         match trouble {
-            Trouble::Late(_) => self.is_late = true,
-            Trouble::Status(..) | Trouble::Answer(_) => {}
-            Trouble::Unreachable(_) | Trouble::Busy(_) => return Err(trouble.into()),
+            EngineError::Late(_) => self.is_late = true,
+            EngineError::Status(..) | EngineError::Answer(_) => {}
+            EngineError::Unreachable(_) | EngineError::Busy(_) => return Err(trouble.into()),
         }
         Ok(())
     }

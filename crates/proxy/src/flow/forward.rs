@@ -129,7 +129,7 @@ pub(super) async fn forward_request(
             registry_credentials: approved.hides_registry_credentials(),
         },
     );
-    let request = Request {
+    let request = EngineRequest {
         head,
         generation: proxy.backend.generation(),
         _judged: judged,
@@ -214,14 +214,14 @@ fn take_exchange_slot(
 }
 
 /// A request's head with the body that was judged; gone once it is sent.
-struct Request {
+struct EngineRequest {
     head: Vec<u8>,
     /// The number of the backend's certificates when it was begun.
     generation: u64,
     _judged: Option<JudgedBody>,
 }
 
-impl Request {
+impl EngineRequest {
     /// Returns a copy of the request for a second attempt. Only requests without a body get one.
     fn repeat(&self) -> Self {
         Self {
@@ -246,7 +246,10 @@ impl Exchange<'_, '_> {
     ///
     /// A kept connection may have died in silence. A safe request without a body can be asked again;
     /// nothing else can, so nothing else is sent on one.
-    async fn on_kept_connection(&mut self, request: &Request) -> Option<Result<Answered, Outcome>> {
+    async fn on_kept_connection(
+        &mut self,
+        request: &EngineRequest,
+    ) -> Option<Result<Answered, Outcome>> {
         let may_repeat =
             self.approved.call().method().is_safe() && self.message.framing == Framing::None;
         let engine = may_repeat
@@ -260,7 +263,7 @@ impl Exchange<'_, '_> {
 
     async fn on_new_connection(
         &mut self,
-        request: Request,
+        request: EngineRequest,
         quota: Option<&mut QuotaHold>,
     ) -> Result<Answered, Outcome> {
         let engine = self.proxy.backend.connect().await;
@@ -277,7 +280,11 @@ impl Exchange<'_, '_> {
         }
     }
 
-    async fn run(&mut self, mut engine: Duplex, request: Request) -> Result<Answered, Outcome> {
+    async fn run(
+        &mut self,
+        mut engine: Duplex,
+        request: EngineRequest,
+    ) -> Result<Answered, Outcome> {
         // The number was read before the connection was made: if the certificates changed in
         // between, a new connection is dropped too early instead of an old one being kept too long.
         let generation = request.generation;
@@ -310,7 +317,7 @@ impl Exchange<'_, '_> {
     }
 
     /// Sends the head of the request, and the part of the body that has arrived with it.
-    async fn send(&mut self, engine: &mut Output, request: Request) -> Result<(), Outcome> {
+    async fn send(&mut self, engine: &mut Output, request: EngineRequest) -> Result<(), Outcome> {
         let limits = self.conn.limits(self.proxy);
         let (client, body) = self.conn.stream_and_body();
         let sent = send_head(

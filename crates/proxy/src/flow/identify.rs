@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::viewer::owner_of;
 use super::{Proxy, Settings};
 use crate::engine::{Origin, Unknown};
-use crate::limits::limiter::Usage;
+use crate::limits::limiter::ClientUsage;
 use crate::limits::shares::ClientShare;
 use crate::outcome::refusal::Refusal;
 use crate::telemetry::metrics::RequestCounters;
@@ -25,7 +25,7 @@ pub(super) struct Client {
     /// `true` if it has that profile because no other profile matches it.
     pub(super) is_unmatched: bool,
     /// The requests and streams that it has open, if its profile limits them.
-    pub(super) usage: Option<Arc<Usage>>,
+    pub(super) usage: Option<Arc<ClientUsage>>,
     /// Its share of the connections, the memory for bodies and the lookups.
     pub(super) share: Arc<ClientShare>,
     /// The counters of its profile, if requests are counted.

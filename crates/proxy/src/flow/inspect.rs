@@ -77,7 +77,7 @@ impl Approved {
         }
     }
 
-    fn with_holds(self, holds: Holds) -> Self {
+    fn with_holds(self, holds: CallHolds) -> Self {
         Self {
             quota: holds.quota,
             names: holds.names,
@@ -209,7 +209,7 @@ async fn wait_for_departure(client: &Input) {
 
 /// The part of a quota and the names that are reserved for a call until the engine has answered it.
 #[derive(Debug, Default)]
-struct Holds {
+struct CallHolds {
     /// A part of the quota of the profile.
     quota: Option<Box<QuotaHold>>,
     /// The names that the call gives to objects of an owner.
@@ -217,7 +217,7 @@ struct Holds {
 }
 
 /// A call that may go to the engine, with its holds.
-type WithHolds = (Cleared, Holds);
+type WithHolds = (Cleared, CallHolds);
 
 /// The input of a judgement, without the connection, so that a large body can be judged on the
 /// worker's thread.
@@ -289,7 +289,7 @@ impl Judgement {
                 }
             }
         }
-        Ok((cleared, Holds { quota, names }))
+        Ok((cleared, CallHolds { quota, names }))
     }
 
     /// Holds the names that a call gives to objects of an owner.

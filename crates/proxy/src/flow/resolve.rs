@@ -12,7 +12,7 @@ use cetusguard_policy::{Call, Denial, Mode, Object, Permit, Profile, Verdict, Vi
 use super::identify::Client;
 use super::viewer::{missing, not_visible};
 use super::{Proxy, Settings};
-use crate::engine::{Found, Inspected, MissingAnswer, Own, Trouble};
+use crate::engine::{EngineError, InspectedContainer, MissingAnswer, ObjectLookup, Own};
 use crate::outcome::refusal::Refusal;
 use crate::runtime::host_paths::HostPaths;
 
@@ -43,7 +43,7 @@ impl Facts {
             known => {
                 // The engine may be another machine's, and not know the container.
                 if let Some(word) = known.word().filter(|_| permit.is_judged())
-                    && let Found::Object(object) =
+                    && let ObjectLookup::Object(object) =
                         find(ObjectKind::Container, word, client, proxy).await?
                 {
                     proxy_id = Some(object.id.clone());
@@ -88,12 +88,12 @@ pub(super) async fn settle(
         match question {
             Question::Object { kind, word } => {
                 match find_visible(kind, word, is_scoped, client, proxy).await? {
-                    Found::Object(object) => {
+                    ObjectLookup::Object(object) => {
                         if let Err(Missing { kind, word }) = case.answer(Some(&object)) {
                             return Err(not_visible(kind, &word, call, client, proxy).await);
                         }
                     }
-                    Found::Missing(answer) => {
+                    ObjectLookup::Missing(answer) => {
                         if let Err(Missing { kind, word }) = case.answer(None) {
                             // So that the answer takes as long as that for a hidden object.
                             if is_scoped {
@@ -115,13 +115,13 @@ pub(super) async fn settle(
                     false => Defaults::default(),
                 };
                 match inspected {
-                    Inspected::Container(one) => {
+                    InspectedContainer::Container(one) => {
                         let answered = case.answer_inspection(Some(&one.inspection), &defaults);
                         if let Err(Missing { kind, word }) = answered {
                             return Err(not_visible(kind, &word, call, client, proxy).await);
                         }
                     }
-                    Inspected::Missing(answer) => {
+                    InspectedContainer::Missing(answer) => {
                         case.answer_inspection(None, &defaults)
                             .map_err(|_| no_such_object(&answer))?;
                     }
@@ -158,11 +158,13 @@ pub(super) async fn decide_by_name(
     };
     match find(ObjectKind::Container, word, client, proxy).await {
         // A container that does not exist for the client has no name either.
-        Ok(Found::Object(container)) if !viewer.shows(ObjectKind::Container, &container) => {
+        Ok(ObjectLookup::Object(container)) if !viewer.shows(ObjectKind::Container, &container) => {
             Ok(Verdict::Deny(denial))
         }
-        Ok(Found::Object(container)) => Ok(denial.decide_by_name(&container, &client.profile)),
-        Ok(Found::Missing(_)) => Ok(Verdict::Deny(denial)),
+        Ok(ObjectLookup::Object(container)) => {
+            Ok(denial.decide_by_name(&container, &client.profile))
+        }
+        Ok(ObjectLookup::Missing(_)) => Ok(Verdict::Deny(denial)),
         // The call goes on, and the engine answers with its own error.
         Err(_) if client.profile.mode == Mode::Audit => Ok(Verdict::Deny(denial)),
         Err(refusal) => Err(refusal),
@@ -181,11 +183,11 @@ pub(super) async fn decide_by_object(
         let call = permit.call();
         let is_scoped = viewer.is_scoped();
         let object = match find_visible(kind, word, is_scoped, client, proxy).await {
-            Ok(Found::Object(object)) => object,
-            Ok(Found::Missing(_)) if is_scoped => {
+            Ok(ObjectLookup::Object(object)) => object,
+            Ok(ObjectLookup::Missing(_)) if is_scoped => {
                 return Err(missing(kind, word, call, client, proxy).await);
             }
-            Ok(Found::Missing(answer)) => return Err(no_such_object(&answer)),
+            Ok(ObjectLookup::Missing(answer)) => return Err(no_such_object(&answer)),
             // The call goes on all the same, and the log says that its object is not known.
             Err(_) if client.profile.mode == Mode::Audit => break,
             Err(refusal) => return Err(refusal),
@@ -211,12 +213,14 @@ async fn find_visible(
     is_scoped: bool,
     client: &Client,
     proxy: &Proxy,
-) -> Result<Found, Refusal> {
+) -> Result<ObjectLookup, Refusal> {
     let objects = &proxy.objects;
     let found = objects.find(kind, word, &client.share, &proxy.backend);
     match found.await {
-        Err(trouble) if is_scoped && matches!(*trouble, Trouble::Status(400 | 500 | 503, _)) => {
-            Ok(Found::Missing(Arc::default()))
+        Err(trouble)
+            if is_scoped && matches!(*trouble, EngineError::Status(400 | 500 | 503, _)) =>
+        {
+            Ok(ObjectLookup::Missing(Arc::default()))
         }
         found => found.map_err(Refusal::from),
     }
@@ -227,7 +231,7 @@ pub(super) async fn find(
     word: &str,
     client: &Client,
     proxy: &Proxy,
-) -> Result<Found, Refusal> {
+) -> Result<ObjectLookup, Refusal> {
     proxy
         .objects
         .find(kind, word, &client.share, &proxy.backend)

@@ -13,7 +13,7 @@ use cetusguard_policy::Profile;
 use super::admit::Admitted;
 use super::connection::Peer;
 use super::identify::Client;
-use crate::limits::limiter::Usage;
+use crate::limits::limiter::ClientUsage;
 use crate::limits::shares::ClientShare;
 use crate::telemetry::request_id::RequestId;
 
@@ -88,7 +88,7 @@ pub(crate) struct ClientSnapshot {
     /// The common name of its certificate; empty if there is none.
     pub(crate) certificate: String,
     /// Its requests under way, if its profile limits them.
-    pub(crate) usage: Option<Arc<Usage>>,
+    pub(crate) usage: Option<Arc<ClientUsage>>,
 }
 
 impl Roster {

@@ -36,7 +36,7 @@ struct Pool {
 
 /// The part of a pool that one body holds.
 #[derive(Debug, Default)]
-struct Held {
+struct HeldMemory {
     room: Option<OwnedSemaphorePermit>,
     excess: Option<OwnedSemaphorePermit>,
 }
@@ -54,8 +54,8 @@ pub(crate) struct ClientBodies(Pool);
 pub(crate) struct BodyBudget {
     all: Arc<AllBodies>,
     client: Arc<ClientBodies>,
-    of_all: Held,
-    of_client: Held,
+    of_all: HeldMemory,
+    of_client: HeldMemory,
     /// The size when memory was last taken, in KiB; a body with the excess takes no more.
     size: usize,
 }
@@ -81,8 +81,8 @@ impl Pool {
     }
 
     /// Takes so much for a body, once it is there or the body is the one that may take more.
-    async fn take(&self, held: &mut Held, kib: u32) {
-        let _waiting = Waiting::new(&self.waiting);
+    async fn take(&self, held: &mut HeldMemory, kib: u32) {
+        let _waiting = WaitingBody::new(&self.waiting);
         tokio::select! {
             biased;
             Ok(taken) = Arc::clone(&self.room).acquire_many_owned(kib) => match &mut held.room {
@@ -97,16 +97,16 @@ impl Pool {
 }
 
 /// A body that is counted while it waits.
-struct Waiting<'p>(&'p AtomicUsize);
+struct WaitingBody<'p>(&'p AtomicUsize);
 
-impl<'p> Waiting<'p> {
+impl<'p> WaitingBody<'p> {
     fn new(count: &'p AtomicUsize) -> Self {
         count.fetch_add(1, Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingBody<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -151,8 +151,8 @@ impl BodyBudget {
         Self {
             all,
             client,
-            of_all: Held::default(),
-            of_client: Held::default(),
+            of_all: HeldMemory::default(),
+            of_client: HeldMemory::default(),
             size: 0,
         }
     }
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(body.patience(limit), limit);
         assert_eq!(poll(&mut body, 512 << 10), Poll::Ready(()));
         assert_eq!(body.patience(limit), limit);
-        let _other = Waiting::new(&all.0.waiting);
+        let _other = WaitingBody::new(&all.0.waiting);
         assert_eq!(body.patience(limit), Duration::from_secs(2));
     }
 }

@@ -20,13 +20,13 @@ const LATE: Duration = Duration::from_secs(60);
 pub(crate) struct KnownLimits {
     /// The time from which on calls are noted.
     started: SystemTime,
-    state: Mutex<State>,
+    state: Mutex<KnownState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct KnownState {
     /// By identifier.
-    containers: HashMap<String, (Known, Instant)>,
+    containers: HashMap<String, (ContainerClaim, Instant)>,
     /// The largest limits of all calls that were let through: no container that was created since
     /// the start has larger ones.
     largest: Option<Usage>,
@@ -38,7 +38,7 @@ struct State {
 
 /// The limits and commands of one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct ContainerClaim {
     /// Its memory and processor limits.
     pub(crate) limits: Usage,
     /// The identifiers of its commands, running or not.
@@ -78,13 +78,13 @@ impl KnownLimits {
     /// Notes that a call has created a container.
     pub(crate) fn note_created(&self, id: String, claim: Usage) {
         let limit = |number| if number == 0 { u64::MAX } else { number };
-        let known = Known {
+        let known = ContainerClaim {
             limits: Usage {
                 memory: limit(claim.memory),
                 cpus: limit(claim.cpus),
                 ..Usage::default()
             },
-            ..Known::default()
+            ..ContainerClaim::default()
         };
         // Whatever the engine has told meanwhile is at least as good.
         let mut state = self.lock();
@@ -113,13 +113,13 @@ impl KnownLimits {
     }
 
     /// Notes what the engine tells about a container, which was asked after so many changes.
-    pub(crate) fn note_told(&self, id: &str, mut told: Known, changes: u64) {
+    pub(crate) fn note_told(&self, id: &str, mut told: ContainerClaim, changes: u64) {
         let mut state = self.lock();
         let is_current = state.changes == changes;
         let (known, _) = state
             .containers
             .entry(id.to_owned())
-            .or_insert_with(|| (Known::default(), Instant::now()));
+            .or_insert_with(|| (ContainerClaim::default(), Instant::now()));
         // A change since may not be in the answer.
         if !is_current {
             told.limits = larger(known.limits, told.limits);
@@ -137,7 +137,7 @@ impl KnownLimits {
     }
 
     /// Returns what is known about a container, if the engine was late a short time ago.
-    pub(crate) fn while_late(&self, id: &str) -> Option<Known> {
+    pub(crate) fn while_late(&self, id: &str) -> Option<ContainerClaim> {
         let state = self.lock();
         let is_late = state.late_until.is_some_and(|until| until > Instant::now());
         let (known, _) = state.containers.get(id).filter(|_| is_late)?;
@@ -147,7 +147,7 @@ impl KnownLimits {
     /// Notes that the engine does not describe a container in time, which was created at this time,
     /// in seconds since 1970. Returns what counts instead, which is no less than the container has;
     /// `None` if nothing is known.
-    pub(crate) fn note_late(&self, id: &str, created: u64) -> Option<Known> {
+    pub(crate) fn note_late(&self, id: &str, created: u64) -> Option<ContainerClaim> {
         let mut state = self.lock();
         state.late_until = Some(Instant::now() + LATE);
         if let Some((known, _)) = state.containers.get(id) {
@@ -158,9 +158,9 @@ impl KnownLimits {
         // the next call may have larger limits.
         let started = self.started.duration_since(UNIX_EPOCH).ok()?.as_secs();
         let limits = state.largest.filter(|_| created >= started)?;
-        Some(Known {
+        Some(ContainerClaim {
             limits,
-            ..Known::default()
+            ..ContainerClaim::default()
         })
     }
 
@@ -173,7 +173,7 @@ impl KnownLimits {
             .retain(|id, (_, since)| listed.contains(id.as_str()) || *since >= asked);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, KnownState> {
         // Nothing is done under the lock that could leave half a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,8 +206,8 @@ mod tests {
     }
 
     /// A container with this memory limit and these commands.
-    fn known(memory: u64, execs: &[&str], unnamed: u64) -> Known {
-        Known {
+    fn known(memory: u64, execs: &[&str], unnamed: u64) -> ContainerClaim {
+        ContainerClaim {
             limits: limits(memory),
             execs: execs.iter().map(|exec| (*exec).to_owned()).collect(),
             unnamed,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cetusguard_policy::{Limits, Rate, Subject};
+use cetusguard_policy::{ClientLimits, LimitSubject, Rate};
 
 /// The number of clients from which on those without a connection are forgotten.
 const ROOM: usize = 8 << 10;
@@ -21,23 +21,23 @@ const CHECKS: Rate = Rate {
 pub(crate) struct Limiter {
     /// The moment from which times count.
     started: Instant,
-    clients: Mutex<Clients>,
+    clients: Mutex<ClientTable>,
 }
 
 #[derive(Debug)]
-struct Clients {
+struct ClientTable {
     /// By profile: one client may have two, through two frontends.
-    known: HashMap<(String, Subject), Arc<Usage>>,
+    known: HashMap<(String, LimitSubject), Arc<ClientUsage>>,
     /// The size at which clients are forgotten.
     full: usize,
 }
 
 /// The counts of one client. A reference to it keeps it from being forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Usage(Mutex<Counts>);
+pub(crate) struct ClientUsage(Mutex<RequestCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct RequestCounts {
     paid: Duration,
     /// The same time for health checks.
     checked: Duration,
@@ -47,7 +47,7 @@ struct Counts {
 
 /// The kind of request for which a place is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum RequestKind {
     /// A request that ends by itself.
     Request,
     /// One that may go on for days.
@@ -67,16 +67,16 @@ pub(crate) enum Reached {
 
 /// A place among the concurrent requests of a client; it becomes free when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    usage: Arc<Usage>,
-    what: Use,
+pub(crate) struct RequestPlace {
+    usage: Arc<ClientUsage>,
+    what: RequestKind,
 }
 
 impl Default for Limiter {
     fn default() -> Self {
         Self {
             started: Instant::now(),
-            clients: Mutex::new(Clients {
+            clients: Mutex::new(ClientTable {
                 known: HashMap::new(),
                 full: ROOM,
             }),
@@ -86,7 +86,7 @@ impl Default for Limiter {
 
 impl Limiter {
     /// The counts of a client of a profile.
-    pub(crate) fn usage(&self, profile: &str, subject: Subject) -> Arc<Usage> {
+    pub(crate) fn usage(&self, profile: &str, subject: LimitSubject) -> Arc<ClientUsage> {
         let now = self.started.elapsed();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.known.len() >= clients.full {
@@ -106,16 +106,16 @@ impl Limiter {
     /// The limit that is reached; then nothing was taken.
     pub(crate) fn enter(
         &self,
-        usage: &Arc<Usage>,
-        limits: &Limits,
-        what: Use,
-    ) -> Result<Place, Reached> {
+        usage: &Arc<ClientUsage>,
+        limits: &ClientLimits,
+        what: RequestKind,
+    ) -> Result<RequestPlace, Reached> {
         let mut counts = usage.counts();
         match (what, limits.requests, limits.streams) {
-            (Use::Request, Some(limit), _) if counts.requests >= limit => {
+            (RequestKind::Request, Some(limit), _) if counts.requests >= limit => {
                 return Err(Reached::Requests(limit));
             }
-            (Use::Stream, _, Some(limit)) if counts.streams >= limit => {
+            (RequestKind::Stream, _, Some(limit)) if counts.streams >= limit => {
                 return Err(Reached::Streams(limit));
             }
             _ => {}
@@ -126,7 +126,7 @@ impl Limiter {
         }
         *counts.of(what) += 1;
         drop(counts);
-        Ok(Place {
+        Ok(RequestPlace {
             usage: Arc::clone(usage),
             what,
         })
@@ -134,14 +134,14 @@ impl Limiter {
 
     /// Returns whether a health check is exempt from the client's limits. If not, it counts like
     /// any other request.
-    pub(crate) fn let_check(&self, usage: &Usage) -> bool {
+    pub(crate) fn let_check(&self, usage: &ClientUsage) -> bool {
         CHECKS
             .take(&mut usage.counts().checked, self.started.elapsed())
             .is_ok()
     }
 }
 
-impl Clients {
+impl ClientTable {
     /// Forgets clients whose rate has recovered. If too many are left, forgets all without a
     /// connection, at the cost of a second burst for them.
     fn forget(&mut self, now: Duration) {
@@ -154,28 +154,28 @@ impl Clients {
     }
 }
 
-impl Usage {
+impl ClientUsage {
     /// Returns the requests and the streams that are under way.
     pub(crate) fn in_use(&self) -> (u32, u32) {
         let counts = self.counts();
         (counts.requests, counts.streams)
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, RequestCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Counts {
-    fn of(&mut self, what: Use) -> &mut u32 {
+impl RequestCounts {
+    fn of(&mut self, what: RequestKind) -> &mut u32 {
         match what {
-            Use::Request => &mut self.requests,
-            Use::Stream => &mut self.streams,
+            RequestKind::Request => &mut self.requests,
+            RequestKind::Stream => &mut self.streams,
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestPlace {
     fn drop(&mut self) {
         *self.usage.counts().of(self.what) -= 1;
     }
@@ -187,31 +187,34 @@ mod tests {
     use cetusguard_policy::Rate;
     use std::net::{IpAddr, Ipv4Addr};
 
-    fn address(number: u32) -> Subject {
-        Subject::Address(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    fn address(number: u32) -> LimitSubject {
+        LimitSubject::Address(IpAddr::V4(Ipv4Addr::from_bits(number)))
     }
 
     #[test]
     fn places_are_counted_and_given_back() {
         let limiter = Limiter::default();
-        let limits = Limits {
+        let limits = ClientLimits {
             requests: Some(2),
             streams: Some(1),
-            ..Limits::default()
+            ..ClientLimits::default()
         };
         let usage = limiter.usage("p", address(1));
         let enter = |what| limiter.enter(&usage, &limits, what);
         let (one, _two) = (
-            enter(Use::Request).expect("a place"),
-            enter(Use::Request).expect("a place"),
+            enter(RequestKind::Request).expect("a place"),
+            enter(RequestKind::Request).expect("a place"),
         );
-        assert_eq!(enter(Use::Request).err(), Some(Reached::Requests(2)));
-        let stream = enter(Use::Stream).expect("streams are counted by themselves");
-        assert_eq!(enter(Use::Stream).err(), Some(Reached::Streams(1)));
+        assert_eq!(
+            enter(RequestKind::Request).err(),
+            Some(Reached::Requests(2))
+        );
+        let stream = enter(RequestKind::Stream).expect("streams are counted by themselves");
+        assert_eq!(enter(RequestKind::Stream).err(), Some(Reached::Streams(1)));
         drop((one, stream));
-        assert!(enter(Use::Request).is_ok() && enter(Use::Stream).is_ok());
+        assert!(enter(RequestKind::Request).is_ok() && enter(RequestKind::Stream).is_ok());
         let other = limiter.usage("p", address(2));
-        assert!(limiter.enter(&other, &limits, Use::Stream).is_ok());
+        assert!(limiter.enter(&other, &limits, RequestKind::Stream).is_ok());
         assert!(Arc::ptr_eq(&usage, &limiter.usage("p", address(1))));
         assert!(!Arc::ptr_eq(&usage, &limiter.usage("q", address(1))));
     }
@@ -223,28 +226,28 @@ mod tests {
             interval: Duration::from_secs(3600),
             burst: 2,
         };
-        let limits = Limits {
+        let limits = ClientLimits {
             rate: Some(rate),
             requests: Some(1),
-            ..Limits::default()
+            ..ClientLimits::default()
         };
         let usage = limiter.usage("p", address(1));
         let place = limiter
-            .enter(&usage, &limits, Use::Request)
+            .enter(&usage, &limits, RequestKind::Request)
             .expect("a place");
         for _ in 0..5 {
             assert_eq!(
-                limiter.enter(&usage, &limits, Use::Request).err(),
+                limiter.enter(&usage, &limits, RequestKind::Request).err(),
                 Some(Reached::Requests(1))
             );
         }
         drop(place);
         assert!(
-            limiter.enter(&usage, &limits, Use::Request).is_ok(),
+            limiter.enter(&usage, &limits, RequestKind::Request).is_ok(),
             "the burst is two"
         );
         assert!(matches!(
-            limiter.enter(&usage, &limits, Use::Request),
+            limiter.enter(&usage, &limits, RequestKind::Request),
             Err(Reached::Rate(_))
         ));
     }
@@ -252,19 +255,23 @@ mod tests {
     #[test]
     fn a_million_addresses_leave_little_behind() {
         let limiter = Limiter::default();
-        let limits = Limits {
+        let limits = ClientLimits {
             rate: Some(Rate {
                 interval: Duration::from_secs(3600),
                 burst: 1,
             }),
-            ..Limits::default()
+            ..ClientLimits::default()
         };
         let held = limiter.usage("p", address(0));
-        assert!(limiter.enter(&held, &limits, Use::Request).is_ok());
+        assert!(limiter.enter(&held, &limits, RequestKind::Request).is_ok());
         for number in 1..1_000_000 {
             assert!(
                 limiter
-                    .enter(&limiter.usage("p", address(number)), &limits, Use::Request)
+                    .enter(
+                        &limiter.usage("p", address(number)),
+                        &limits,
+                        RequestKind::Request
+                    )
                     .is_ok()
             );
         }
@@ -273,7 +280,11 @@ mod tests {
         drop(clients);
         assert!(
             matches!(
-                limiter.enter(&limiter.usage("p", address(0)), &limits, Use::Request),
+                limiter.enter(
+                    &limiter.usage("p", address(0)),
+                    &limits,
+                    RequestKind::Request
+                ),
                 Err(Reached::Rate(_))
             ),
             "one that is connected is remembered"

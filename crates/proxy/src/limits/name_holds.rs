@@ -26,18 +26,18 @@ type Name = (ObjectKind, String);
 /// The names that are held: those of calls under way, which the shares of clients bound, and those
 /// of clients that have left.
 #[derive(Debug, Default)]
-pub(crate) struct NameHolds(Arc<Mutex<Held>>);
+pub(crate) struct NameHolds(Arc<Mutex<HeldName>>);
 
 #[derive(Debug, Default)]
-struct Held {
-    names: HashMap<Name, Holder>,
+struct HeldName {
+    names: HashMap<Name, NameHolder>,
     /// The names that are held without a call, with the time until which they are, in its order.
     left: VecDeque<(Instant, Name)>,
 }
 
 /// The owner who holds a name.
 #[derive(Debug)]
-struct Holder {
+struct NameHolder {
     owner: Owner,
     /// The number of its calls under way that give the name.
     calls: usize,
@@ -45,13 +45,13 @@ struct Holder {
     until: Option<Instant>,
 }
 
-impl Holder {
+impl NameHolder {
     fn is_over(&self, now: Instant) -> bool {
         self.calls == 0 && self.until.is_none_or(|until| until <= now)
     }
 }
 
-impl Held {
+impl HeldName {
     /// Forgets the names that are no longer held.
     fn forget(&mut self, now: Instant) {
         while let Some((_, name)) = self.left.pop_front_if(|(until, _)| *until <= now) {
@@ -70,7 +70,7 @@ impl Held {
 /// The hold of one call on the names that it gives.
 #[derive(Debug)]
 pub(crate) struct NameHold {
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<HeldName>>,
     names: Vec<Name>,
     /// `true` from the time that the call is sent until its answer has ended.
     may_act: bool,
@@ -92,11 +92,14 @@ impl NameHolds {
             return Err(taken.clone());
         }
         for name in &names {
-            let holder = held.names.entry(name.clone()).or_insert_with(|| Holder {
-                owner: owner.clone(),
-                calls: 0,
-                until: None,
-            });
+            let holder = held
+                .names
+                .entry(name.clone())
+                .or_insert_with(|| NameHolder {
+                    owner: owner.clone(),
+                    calls: 0,
+                    until: None,
+                });
             holder.calls += 1;
         }
         Ok(NameHold {
@@ -139,7 +142,7 @@ impl Drop for NameHold {
     }
 }
 
-fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+fn lock(held: &Mutex<HeldName>) -> MutexGuard<'_, HeldName> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify, Se
 use tokio::time::{timeout, timeout_at};
 
 use crate::engine::backend::Backend;
-use crate::engine::{Trouble, count_usage};
+use crate::engine::{EngineError, count_usage};
 use crate::limits::known_limits::{KnownLimits, changes_limits};
 use crate::limits::shares::ClientShare;
 
@@ -54,21 +54,21 @@ struct Ledger {
 
 /// The right to count the usage of a profile. It is given back when dropped.
 #[derive(Debug)]
-struct Turn<'l> {
+struct QuotaTurn<'l> {
     _of_client: Option<SemaphorePermit<'l>>,
     _of_profile: AsyncMutexGuard<'l, ()>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
-    list: Vec<Entry>,
+    list: Vec<PendingCall>,
     /// The number of the next entry.
     next: u64,
 }
 
 /// A call whose effect may not be in the engine's answers yet.
 #[derive(Debug)]
-struct Entry {
+struct PendingCall {
     number: u64,
     usage: Usage,
     /// The command that it starts. Such a call counts while the engine reports no end of it.
@@ -89,7 +89,7 @@ pub(crate) enum NoRoom {
     /// The quota has no room.
     Excess(Excess),
     /// The engine did not tell what is used.
-    Unknown(Trouble),
+    Unknown(EngineError),
 }
 
 impl fmt::Display for NoRoom {
@@ -129,7 +129,7 @@ impl Quotas {
         let ledger = self.ledger(profile);
         let turn = timeout(TURN_DEADLINE, ledger.turn(client))
             .await
-            .map_err(|_| NoRoom::Unknown(Trouble::Busy("the count of the quota".to_owned())))?;
+            .map_err(|_| NoRoom::Unknown(EngineError::Busy("the count of the quota".to_owned())))?;
         let owner = Owner::profile(profile);
         let patience = tokio::time::Instant::now() + RECOUNT_DEADLINE;
         loop {
@@ -166,8 +166,8 @@ impl Quotas {
 
 impl Ledger {
     /// Waits for a client's turn to be counted.
-    async fn turn<'l>(&'l self, client: &'l ClientShare) -> Turn<'l> {
-        Turn {
+    async fn turn<'l>(&'l self, client: &'l ClientShare) -> QuotaTurn<'l> {
+        QuotaTurn {
             _of_client: client.quota_turn().await,
             _of_profile: self.turn.lock().await,
         }
@@ -204,7 +204,7 @@ impl Ledger {
         let mut entries = self.lock();
         let number = entries.next;
         entries.next += 1;
-        entries.list.push(Entry {
+        entries.list.push(PendingCall {
             number,
             usage: claim.usage,
             starts: claim.starts.clone(),
@@ -223,7 +223,7 @@ impl Ledger {
 
     /// Ends a reservation; `remembers` whether its call counts for a while, given the entry. The
     /// engine may have done what the call asks for if `may_be_done`.
-    fn end(&self, number: u64, may_be_done: bool, remembers: impl Fn(&Entry) -> bool) {
+    fn end(&self, number: u64, may_be_done: bool, remembers: impl Fn(&PendingCall) -> bool) {
         let mut entries = self.lock();
         let Some(at) = entries.list.iter().position(|one| one.number == number) else {
             return;
@@ -239,7 +239,7 @@ impl Ledger {
         }
         if remembers(entry) {
             entries.list[at].until = Some(Instant::now() + UNSETTLED);
-            let is_remembered = |one: &Entry| one.until.is_some();
+            let is_remembered = |one: &PendingCall| one.until.is_some();
             if entries.list.iter().filter(|one| is_remembered(one)).count() > REMEMBERED
                 && let Some(oldest) = entries.list.iter().position(is_remembered)
             {

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cetusguard_config::meant::ClientBound;
-use cetusguard_policy::Subject;
+use cetusguard_policy::LimitSubject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
 use crate::limits::budget::{AllBodies, BodyBudget, ClientBodies};
-use crate::telemetry::tallies::{Occurrence, Tallies, Told};
+use crate::telemetry::tallies::{DueTally, Occurrence, Tallies};
 
 /// Connections within their client's share that may wait for a place at a time.
 pub(crate) const WAITING: usize = 32;
@@ -58,9 +58,9 @@ pub(crate) struct Shares {
     places: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// Every client that has a connection.
-    clients: Mutex<HashMap<Subject, Arc<ClientShare>>>,
+    clients: Mutex<HashMap<LimitSubject, Arc<ClientShare>>>,
     unplaced: Mutex<[VecDeque<AbortHandle>; 2]>,
-    tallies: Tallies<Subject>,
+    tallies: Tallies<LimitSubject>,
     /// Connections that were refused since the start.
     refused: AtomicU64,
     bodies: Arc<AllBodies>,
@@ -82,7 +82,7 @@ struct CountedExchange(Arc<ClientShare>);
 /// The share of one client, for as long as it has a connection.
 #[derive(Debug)]
 pub(crate) struct ClientShare {
-    counts: Mutex<Counts>,
+    counts: Mutex<ShareCounts>,
     bodies: Arc<ClientBodies>,
     lookups: Semaphore,
     inspections: Arc<Semaphore>,
@@ -154,7 +154,7 @@ impl ClientShare {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct ShareCounts {
     /// All connections, also those that are only told that they are too many.
     members: usize,
     /// Connections that have a place or wait for one.
@@ -165,7 +165,7 @@ struct Counts {
 }
 
 /// Returns the bound that leaves no room for another connection.
-fn reached(bound: ClientBound, counts: &Counts) -> Option<usize> {
+fn reached(bound: ClientBound, counts: &ShareCounts) -> Option<usize> {
     let unconfirmed = counts.connections - counts.confirmed;
     bound
         .total
@@ -204,7 +204,7 @@ impl std::error::Error for Full {}
 #[derive(Debug)]
 pub(crate) struct Admission {
     standing: Standing,
-    member: Member,
+    member: CountedConnection,
 }
 
 #[derive(Debug)]
@@ -216,9 +216,9 @@ enum Standing {
 
 /// A connection that counts for its client until it is dropped.
 #[derive(Debug)]
-struct Member {
+struct CountedConnection {
     shares: Arc<Shares>,
-    subject: Subject,
+    subject: LimitSubject,
     client: Arc<ClientShare>,
     has_share: bool,
     /// The connection counts among those whose profile is known.
@@ -304,7 +304,7 @@ impl Shares {
     }
 
     /// Finds a place for a new connection of a client. Never waits.
-    pub(crate) fn admit(self: &Arc<Self>, subject: Subject, bound: ClientBound) -> Admission {
+    pub(crate) fn admit(self: &Arc<Self>, subject: LimitSubject, bound: ClientBound) -> Admission {
         let mut clients = lock(&self.clients);
         let client = Arc::clone(clients.entry(subject.clone()).or_default());
         let mut counts = lock(&client.counts);
@@ -325,7 +325,7 @@ impl Shares {
         drop(clients);
         Admission {
             standing,
-            member: Member {
+            member: CountedConnection {
                 shares: Arc::clone(self),
                 subject,
                 client,
@@ -355,7 +355,7 @@ impl Shares {
         &self,
         admission: &Admission,
         peer: &Arc<str>,
-    ) -> Option<Told<Subject>> {
+    ) -> Option<DueTally<LimitSubject>> {
         self.refused.fetch_add(1, Relaxed);
         let event = Occurrence {
             peer: Arc::clone(peer),
@@ -365,7 +365,7 @@ impl Shares {
     }
 
     /// Returns the refusals that were not logged for a while.
-    pub(crate) fn unlogged_refusals(&self) -> Vec<Told<Subject>> {
+    pub(crate) fn unlogged_refusals(&self) -> Vec<DueTally<LimitSubject>> {
         self.tallies.unlogged()
     }
 }
@@ -436,7 +436,7 @@ impl Admission {
     }
 }
 
-impl Drop for Member {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         let mut clients = lock(&self.shares.clients);
         let mut counts = lock(&self.client.counts);
@@ -467,7 +467,7 @@ mod tests {
     #[test]
     fn a_client_leaves_the_places_of_others_alone() {
         let shares = Arc::new(Shares::new(3, None));
-        let admit = |client| shares.admit(Subject::User(client), ClientBound::of(Some(2)));
+        let admit = |client| shares.admit(LimitSubject::User(client), ClientBound::of(Some(2)));
         let (one, two) = (admit(1), admit(1));
         assert!(one.has_place() && two.has_place());
         let three = admit(1);
@@ -521,7 +521,7 @@ mod tests {
             total: Some(5),
             unconfirmed: Some(2),
         };
-        let admit = || shares.admit(Subject::User(1), bound);
+        let admit = || shares.admit(LimitSubject::User(1), bound);
         let mut silent = vec![admit(), admit()];
         assert!(admit().is_refused());
         for one in &mut silent {
@@ -539,7 +539,7 @@ mod tests {
     fn connections_beyond_the_total_wait_in_a_bounded_number() {
         let shares = Arc::new(Shares::new(1, None));
         let held: Vec<_> = (0..=WAITING)
-            .map(|_| shares.admit(Subject::User(1), ClientBound::of(None)))
+            .map(|_| shares.admit(LimitSubject::User(1), ClientBound::of(None)))
             .collect();
         assert!(held[0].has_place());
         assert!(
@@ -549,13 +549,13 @@ mod tests {
         );
         assert!(
             shares
-                .admit(Subject::User(2), ClientBound::of(None))
+                .admit(LimitSubject::User(2), ClientBound::of(None))
                 .is_refused()
         );
         drop(held);
         assert!(
             shares
-                .admit(Subject::User(2), ClientBound::of(None))
+                .admit(LimitSubject::User(2), ClientBound::of(None))
                 .has_place()
         );
     }
@@ -563,8 +563,8 @@ mod tests {
     #[test]
     fn refusals_are_counted_and_get_one_line() {
         let shares = Arc::new(Shares::new(1, None));
-        let _held = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
-        let refused = shares.admit(Subject::User(1), ClientBound::of(Some(1)));
+        let _held = shares.admit(LimitSubject::User(1), ClientBound::of(Some(1)));
+        let refused = shares.admit(LimitSubject::User(1), ClientBound::of(Some(1)));
         let peer = Arc::from("peer");
         let told = shares.note_refusal(&refused, &peer).expect("a line");
         assert_eq!((told.count, &told.last.peer), (1, &peer));

@@ -14,13 +14,13 @@ use super::shares::ClientShare;
 /// The turns of all clients.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    state: Mutex<State>,
+    state: Mutex<TurnsState>,
     /// The turns among all that are left for clients that hold none.
     reserved: usize,
 }
 
 #[derive(Debug)]
-struct State {
+struct TurnsState {
     free: usize,
     /// The number of turns that each client holds, if it holds any.
     held: HashMap<Holder, usize>,
@@ -41,7 +41,7 @@ impl Turns {
     /// Makes turns, some of which are left for clients that hold none.
     pub(crate) fn new(all: usize, reserved: usize) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(TurnsState {
                 free: all,
                 held: HashMap::new(),
                 waiting: VecDeque::new(),
@@ -86,13 +86,13 @@ impl Turns {
         drop(given);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TurnsState> {
         // Nothing is done under the lock that could leave half a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl TurnsState {
     fn held_by(&self, holder: Holder) -> usize {
         self.held.get(&holder).copied().unwrap_or_default()
     }

@@ -20,7 +20,7 @@ macro_rules! reasons {
 
         /// The reasons but the denials, as numbers.
         #[repr(usize)]
-        enum Place {
+        enum ReasonIndex {
             $($name,)*
         }
 
@@ -32,7 +32,7 @@ macro_rules! reasons {
             pub(crate) const fn index(self) -> usize {
                 match self {
                     Self::Denied(kind) => kind as usize,
-                    $(Self::$name => DenialKind::ALL.len() + Place::$name as usize,)*
+                    $(Self::$name => DenialKind::ALL.len() + ReasonIndex::$name as usize,)*
                 }
             }
 

@@ -10,7 +10,7 @@ use cetusguard_policy::guard::{Excess, Objection};
 use cetusguard_policy::{Ambiguous, Call, Denial, Malformed, Profile, Unfilterable};
 
 use crate::engine::backend::Unreachable;
-use crate::engine::{MissingAnswer, Trouble, Unknown};
+use crate::engine::{EngineError, MissingAnswer, Unknown};
 use crate::limits::limiter::Reached;
 use crate::limits::shares::Full;
 use crate::outcome::Reason;
@@ -98,10 +98,10 @@ pub struct Guarded {
     level: &'static str,
 }
 
-impl From<&Trouble> for Refusal {
-    fn from(trouble: &Trouble) -> Self {
+impl From<&EngineError> for Refusal {
+    fn from(trouble: &EngineError) -> Self {
         match trouble {
-            Trouble::Unreachable(unreachable) => Self::EngineUnreachable(unreachable.clone()),
+            EngineError::Unreachable(unreachable) => Self::EngineUnreachable(unreachable.clone()),
             trouble => Self::EngineLookupFailed(LookupFailure {
                 why: trouble.to_string(),
                 summary: trouble.summary(),
@@ -110,15 +110,15 @@ impl From<&Trouble> for Refusal {
     }
 }
 
-impl From<Trouble> for Refusal {
-    fn from(trouble: Trouble) -> Self {
+impl From<EngineError> for Refusal {
+    fn from(trouble: EngineError) -> Self {
         Self::from(&trouble)
     }
 }
 
 /// Requests that ask about the same object share the answer, and its failure.
-impl From<Arc<Trouble>> for Refusal {
-    fn from(trouble: Arc<Trouble>) -> Self {
+impl From<Arc<EngineError>> for Refusal {
+    fn from(trouble: Arc<EngineError>) -> Self {
         Self::from(&*trouble)
     }
 }
@@ -168,11 +168,11 @@ impl std::error::Error for Guarded {}
 #[derive(Debug)]
 pub struct Limited {
     profile: String,
-    limit: Limit,
+    limit: ReachedLimit,
 }
 
 #[derive(Debug)]
-enum Limit {
+enum ReachedLimit {
     Page(String),
     Agent(String),
     Count(Reached),
@@ -185,7 +185,7 @@ impl Limited {
         let agent = agent[..agent.floor_char_boundary(128)].to_owned();
         Self {
             profile: profile.name.clone(),
-            limit: Limit::Agent(agent),
+            limit: ReachedLimit::Agent(agent),
         }
     }
 
@@ -193,39 +193,39 @@ impl Limited {
     pub(crate) fn by_origin(why: String, profile: &Profile) -> Self {
         Self {
             profile: profile.name.clone(),
-            limit: Limit::Page(why),
+            limit: ReachedLimit::Page(why),
         }
     }
 
     /// Returns whether it is a web page that is not let in.
     pub(crate) fn is_by_origin(&self) -> bool {
-        matches!(self.limit, Limit::Page(_))
+        matches!(self.limit, ReachedLimit::Page(_))
     }
 
     /// Too many requests.
     pub(crate) fn by_count(reached: Reached, profile: &Profile) -> Self {
         Self {
             profile: profile.name.clone(),
-            limit: Limit::Count(reached),
+            limit: ReachedLimit::Count(reached),
         }
     }
 
     fn reason(&self) -> Reason {
         match self.limit {
-            Limit::Page(_) => Reason::BrowserOrigin,
-            Limit::Agent(_) => Reason::UserAgent,
-            Limit::Count(Reached::Rate(_)) => Reason::RateLimit,
-            Limit::Count(Reached::Requests(_)) => Reason::MaxRequests,
-            Limit::Count(Reached::Streams(_)) => Reason::MaxStreams,
+            ReachedLimit::Page(_) => Reason::BrowserOrigin,
+            ReachedLimit::Agent(_) => Reason::UserAgent,
+            ReachedLimit::Count(Reached::Rate(_)) => Reason::RateLimit,
+            ReachedLimit::Count(Reached::Requests(_)) => Reason::MaxRequests,
+            ReachedLimit::Count(Reached::Streams(_)) => Reason::MaxStreams,
         }
     }
 
     /// When it may be worth another try.
     fn retry_after(&self) -> Option<Duration> {
         match self.limit {
-            Limit::Page(_) | Limit::Agent(_) => None,
-            Limit::Count(Reached::Rate(wait)) => Some(wait),
-            Limit::Count(Reached::Requests(_) | Reached::Streams(_)) => {
+            ReachedLimit::Page(_) | ReachedLimit::Agent(_) => None,
+            ReachedLimit::Count(Reached::Rate(wait)) => Some(wait),
+            ReachedLimit::Count(Reached::Requests(_) | Reached::Streams(_)) => {
                 Some(Duration::from_secs(1))
             }
         }
@@ -236,17 +236,17 @@ impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { profile, limit } = self;
         match limit {
-            Limit::Page(why) => write!(
+            ReachedLimit::Page(why) => write!(
                 f,
                 "requests of web pages are refused: {why}; if profile {profile} is meant to serve \
                 that page, add its origin to origins"
             ),
-            Limit::Agent(agent) => write!(
+            ReachedLimit::Agent(agent) => write!(
                 f,
                 "profile {profile} does not let the user agent {agent:?} in; see its user-agents \
                 and user-agents-denied"
             ),
-            Limit::Count(Reached::Rate(wait)) => {
+            ReachedLimit::Count(Reached::Rate(wait)) => {
                 let wait = whole_seconds(*wait);
                 write!(
                     f,
@@ -254,12 +254,12 @@ impl fmt::Display for Limited {
                     {wait} s, or raise its rate-limit"
                 )
             }
-            Limit::Count(Reached::Requests(limit)) => write!(
+            ReachedLimit::Count(Reached::Requests(limit)) => write!(
                 f,
                 "this client has {limit} requests under way, as many as profile {profile} allows; \
                 wait for one, or raise its max-requests"
             ),
-            Limit::Count(Reached::Streams(limit)) => write!(
+            ReachedLimit::Count(Reached::Streams(limit)) => write!(
                 f,
                 "this client has {limit} streams open, as many as profile {profile} allows; end \
                 one, or raise its max-streams"

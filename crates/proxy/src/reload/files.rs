@@ -42,7 +42,7 @@ type Named = (Vec<PathBuf>, SystemTime);
 
 /// The state of the files, as the thread knows it.
 #[derive(Debug)]
-struct Watch {
+struct WatchedFiles {
     paths: Vec<PathBuf>,
     /// The state of the files at the last comparison.
     prints: Vec<Option<Print>>,
@@ -75,7 +75,7 @@ impl Files {
             let _ = std::thread::Builder::new()
                 .name("files".to_owned())
                 .stack_size(128 << 10)
-                .spawn(move || Watch::new(wake).run(&news, &next, &tell));
+                .spawn(move || WatchedFiles::new(wake).run(&news, &next, &tell));
         }
         files
     }
@@ -96,7 +96,7 @@ impl Files {
     }
 }
 
-impl Watch {
+impl WatchedFiles {
     fn new(wake: SyncSender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is no change of it; the watcher itself reads them.

@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn the_end_drops_the_connections() {
-        struct Told(Option<oneshot::Sender<()>>);
-        impl Drop for Told {
+        struct LoopReport(Option<oneshot::Sender<()>>);
+        impl Drop for LoopReport {
             fn drop(&mut self) {
                 self.0.take().map(|told| told.send(()));
             }
@@ -217,7 +217,7 @@ mod tests {
             let loops = EventLoops::new(2);
             let (_, _open) = connect(&loops).await;
             let (told, mut dropped) = oneshot::channel();
-            let told = Told(Some(told));
+            let told = LoopReport(Some(told));
             loops.seat().handle().spawn(async move {
                 let _told = told;
                 std::future::pending::<()>().await;

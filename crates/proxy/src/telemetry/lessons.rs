@@ -15,10 +15,10 @@ const EXCEPTIONS: usize = 200;
 
 /// Everything that was asked for so far.
 #[derive(Debug, Default)]
-pub struct Lessons(Mutex<Book>);
+pub struct Lessons(Mutex<LessonBook>);
 
 #[derive(Debug, Default)]
-struct Book {
+struct LessonBook {
     /// By profile, pattern and method.
     seen: BTreeMap<(String, String, &'static str), Seen>,
     /// Requests for which there was no place.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::flow::Roster;
 pub(crate) use decisions::{Decisions, READERS, Subscription, SubscriptionEnd};
-pub(crate) use filter::{Decision, DecisionFilter, DecisionKind};
+pub(crate) use filter::{DecisionFilter, DecisionKind, FilteredDecision};
 
 /// The live state of a proxy that has an admin listener.
 #[derive(Debug, Default)]

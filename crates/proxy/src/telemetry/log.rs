@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 pub(crate) use cetusguard_config::log::{Format, Level};
 use cetusguard_config::log::{LogSettings, PriorityPrefix};
 pub(crate) use line::{Line, LineForm};
-use output::{Output, open_audit};
-use queue::{Queue, Trouble};
+use output::{LogOutput, open_audit};
+use queue::{LogQueue, QueueNews};
 use sink::Sink;
 
 /// Where records go. Cheap to clone.
@@ -28,7 +28,7 @@ pub(crate) struct Log {
     form: LineForm,
     /// The form of records for readers of decisions.
     json_form: LineForm,
-    queue: Arc<Queue>,
+    queue: Arc<LogQueue>,
     audit: Option<AuditLog>,
 }
 
@@ -37,13 +37,13 @@ pub(crate) struct Log {
 struct AuditLog {
     form: LineForm,
     /// A queue of its own; `None` if the lines go among those of the log.
-    queue: Option<Arc<Queue>>,
+    queue: Option<Arc<LogQueue>>,
 }
 
 /// The threads that write, the log's last.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    threads: Vec<(JoinHandle<()>, Arc<Queue>)>,
+    threads: Vec<(JoinHandle<()>, Arc<LogQueue>)>,
     log: Log,
 }
 
@@ -87,12 +87,12 @@ impl Log {
             Some(target) => open_audit(target)?,
             None => None,
         };
-        let output = Output::standard(settings.aside).map_err(no_thread)?;
+        let output = LogOutput::standard(settings.aside).map_err(no_thread)?;
         let journal = std::env::var("JOURNAL_STREAM").ok();
         let has_priority =
             begins_with_priority(settings.priority, output.descriptor(), journal.as_deref());
         let form = LineForm::new(settings.format, &host);
-        let queue = Arc::new(Queue::new(settings.level, has_priority));
+        let queue = Arc::new(LogQueue::new(settings.level, has_priority));
         let sink = Sink::new(output, form.clone(), has_priority);
         let thread = queue.start_writer("log", sink, None).map_err(no_thread)?;
         let mut log = Self {
@@ -106,7 +106,7 @@ impl Log {
             let form = log.json_form.clone();
             let mut audit = AuditLog { form, queue: None };
             if let Some(output) = audit_output {
-                let queue = Arc::new(Queue::new(Level::Debug, false));
+                let queue = Arc::new(LogQueue::new(Level::Debug, false));
                 let sink = Sink::new(output, audit.form.clone(), false);
                 let thread = queue
                     .start_writer("audit", sink, Some(log.clone()))
@@ -198,11 +198,11 @@ impl Log {
             return;
         };
         match queue.put(level, json.as_bytes()) {
-            Some(Trouble::Full) => self.say(
+            Some(QueueNews::Full) => self.say(
                 Level::Error,
                 "records of the audit log are lost: its file or its reader is too slow",
             ),
-            Some(Trouble::Stalled) => self.say(
+            Some(QueueNews::Stalled) => self.say(
                 Level::Error,
                 "a write to the audit log does not return: records wait, and are lost if there \
                 are too many; check its file system or its collector",

@@ -35,7 +35,7 @@ pub(crate) struct Occurrence {
 
 /// Events of a client that the log should tell of.
 #[derive(Debug)]
-pub(crate) struct Told<K> {
+pub(crate) struct DueTally<K> {
     /// The client.
     pub(crate) key: K,
     /// The last event.
@@ -52,7 +52,7 @@ impl<K> Default for Tallies<K> {
 
 impl<K: Clone + Eq + Hash> Tallies<K> {
     /// Counts an event of a client. Returns the record for the log, if one is due.
-    pub(crate) fn note(&self, key: K, event: Occurrence) -> Option<Told<K>> {
+    pub(crate) fn note(&self, key: K, event: Occurrence) -> Option<DueTally<K>> {
         let mut tallies = self.lock();
         let (now, is_full) = (Instant::now(), tallies.len() >= TALLIES);
         match tallies.get_mut(&key) {
@@ -69,7 +69,7 @@ impl<K: Clone + Eq + Hash> Tallies<K> {
                     told: now,
                 };
                 tallies.insert(key.clone(), tally);
-                Some(Told {
+                Some(DueTally {
                     key,
                     last: event,
                     count: 1,
@@ -79,7 +79,7 @@ impl<K: Clone + Eq + Hash> Tallies<K> {
     }
 
     /// Returns the events that were not logged for a while, and forgets clients without new ones.
-    pub(crate) fn unlogged(&self) -> Vec<Told<K>> {
+    pub(crate) fn unlogged(&self) -> Vec<DueTally<K>> {
         let now = Instant::now();
         let mut told = Vec::new();
         self.lock().retain(|key, tally| {
@@ -96,12 +96,12 @@ impl<K: Clone + Eq + Hash> Tallies<K> {
 }
 
 impl Tally {
-    fn tell<K: Clone>(&mut self, key: &K, now: Instant) -> Option<Told<K>> {
+    fn tell<K: Clone>(&mut self, key: &K, now: Instant) -> Option<DueTally<K>> {
         if self.count == 0 || now.duration_since(self.told) < LINE_INTERVAL {
             return None;
         }
         self.told = now;
-        Some(Told {
+        Some(DueTally {
             key: key.clone(),
             last: self.last.clone(),
             count: std::mem::take(&mut self.count),

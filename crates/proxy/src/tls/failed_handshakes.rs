@@ -3,21 +3,27 @@
 
 use std::sync::Arc;
 
-use cetusguard_policy::Subject;
+use cetusguard_policy::LimitSubject;
 
 use crate::telemetry::log::{Level, Log};
-use crate::telemetry::tallies::{Occurrence, Tallies, Told};
+use crate::telemetry::tallies::{DueTally, Occurrence, Tallies};
 
 /// The listener of a handshake: the address of a frontend; `None` is the admin listener.
 type Listener = Option<Arc<str>>;
 
 /// The failed handshakes that the log does not know yet.
 #[derive(Debug, Default)]
-pub(crate) struct FailedHandshakes(Tallies<(Listener, Subject)>);
+pub(crate) struct FailedHandshakes(Tallies<(Listener, LimitSubject)>);
 
 impl FailedHandshakes {
     /// Notes a failed handshake of a client, and writes a line if one is due.
-    pub(crate) fn note(&self, listener: Listener, client: Subject, event: Occurrence, log: &Log) {
+    pub(crate) fn note(
+        &self,
+        listener: Listener,
+        client: LimitSubject,
+        event: Occurrence,
+        log: &Log,
+    ) {
         if let Some(told) = self.0.note((listener, client), event) {
             write_line(&told, log);
         }
@@ -31,7 +37,7 @@ impl FailedHandshakes {
     }
 }
 
-fn write_line(told: &Told<(Listener, Subject)>, log: &Log) {
+fn write_line(told: &DueTally<(Listener, LimitSubject)>, log: &Log) {
     let mut line = log.line(Level::Notice, "TLS handshake failed");
     if let Some(frontend) = &told.key.0 {
         line = line.text("frontend", frontend);

@@ -8,13 +8,13 @@ use cetusguard_policy::rule_reaches;
 
 /// The difference between a pattern and its intended meaning, and the pattern to write.
 #[derive(Debug)]
-pub(super) struct Hint {
+pub(super) struct GlobHint {
     pub(super) why: String,
     pub(super) fix: String,
 }
 
 /// Finds a glob: `/*/`, `/**`, a `/*` at the end, or a star behind a letter.
-pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
+pub(super) fn of_shell(rule: &Rule) -> Option<GlobHint> {
     let (_, pattern) = rule.methods_and_pattern()?;
     let found = find_stars(pattern);
     let first = found.first()?;
@@ -45,7 +45,7 @@ pub(super) fn of_shell(rule: &Rule) -> Option<Hint> {
             "write [^/]+ for one part of the path, and .* for any number of them".to_owned()
         }
     };
-    Some(Hint { why, fix })
+    Some(GlobHint { why, fix })
 }
 
 /// Returns the places of stars that a shell would take for any name.
@@ -108,7 +108,7 @@ fn replace_stars(pattern: &str, stars: &[Range<usize>]) -> String {
 }
 
 /// Finds a version that is written out at the beginning of a pattern.
-pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
+pub(super) fn with_version(rule: &Rule) -> Option<GlobHint> {
     let (_, pattern) = rule.methods_and_pattern()?;
     let start = pattern
         .find("/v")
@@ -146,7 +146,7 @@ pub(super) fn with_version(rule: &Rule) -> Option<Hint> {
             "begin the pattern with %API_PREFIX%, as in %API_PREFIX_CONTAINERS%/json".to_owned()
         }
     };
-    Some(Hint { why, fix })
+    Some(GlobHint { why, fix })
 }
 
 /// Returns the rule with another pattern, if it then matches an endpoint of a known engine.

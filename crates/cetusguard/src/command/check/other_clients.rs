@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cetusguard_policy::endpoint::EndpointId;
 use cetusguard_policy::guard::Recreation;
-use cetusguard_policy::{Care, Kind, Profile, Profiles, Survey};
+use cetusguard_policy::{Care, FactKind, Profile, Profiles, Survey};
 
 use super::problem::{Problem, Severity};
 
@@ -115,7 +115,7 @@ fn has_refused_containers(profile: &Profile, other: &Arc<Profile>, profiles: &Pr
         .any(|pattern| pattern.fits(&other.name));
     let is_reached = profiles
         .selectors_of(other)
-        .filter(|selector| selector.kind() == Kind::Container)
+        .filter(|selector| selector.kind() == FactKind::Container)
         .any(|selector| profile.targets.may_include_client(selector));
     is_reached && !is_allowed
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cetusguard_config::Mistake;
 use cetusguard_policy::endpoint::{Endpoint, EndpointId, Risk, says};
-use cetusguard_policy::guard::Level;
+use cetusguard_policy::guard::GuardLevel;
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect, Rule, parse};
 use cetusguard_policy::{Care, Mode, Open, Profile, Survey};
 use serde::Serialize;
@@ -228,7 +228,7 @@ pub(super) fn problems(profile: &Profile, survey: &Survey) -> Vec<Problem> {
     };
     about_rules(survey, &mut warnings);
     about_calls(survey, &mut warnings);
-    if profile.guard.level == Level::Privileged {
+    if profile.guard.level == GuardLevel::Privileged {
         without_guard(survey, &mut warnings);
     } else {
         about_guard(survey, &mut warnings);

@@ -2,7 +2,7 @@
 //! create again.
 
 use cetusguard_policy::endpoint::EndpointId;
-use cetusguard_policy::guard::Level;
+use cetusguard_policy::guard::GuardLevel;
 use cetusguard_policy::{Care, Profile, Survey};
 
 use super::problem::{Problem, Severity};
@@ -30,7 +30,7 @@ pub(super) fn problem(profile: &Profile, survey: &Survey) -> Option<Problem> {
         ],
         Care::Judged,
     );
-    let is_decided = profile.recreation.is_some() || profile.guard.level == Level::Privileged;
+    let is_decided = profile.recreation.is_some() || profile.guard.level == GuardLevel::Privileged;
     (deletes && creates && !is_decided).then(|| Problem {
         severity: Severity::Warning,
         code: "unprotected-recreation",

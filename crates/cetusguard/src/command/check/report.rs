@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cetusguard_policy::endpoint::{Power, Risk, says};
-use cetusguard_policy::guard::Level;
+use cetusguard_policy::guard::GuardLevel;
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Position, Rule};
 use cetusguard_policy::{Care, Denied, Mode, Open, Profile, Profiles, Selector, Survey};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::problem::Problem;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct CheckReport {
     pub(super) profiles: Vec<ProfileReport>,
     /// The admin listener and its protection.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,12 +66,12 @@ pub(super) struct Ability {
 /// A barrier between the clients of a profile and root on the host, or the lack of one.
 #[derive(Debug, Serialize)]
 pub(super) struct Barrier {
-    pub(super) holds: Holds,
+    pub(super) holds: BarrierStrength,
     pub(super) what: String,
 }
 
 impl Barrier {
-    fn new(holds: Holds, what: impl Into<String>) -> Self {
+    fn new(holds: BarrierStrength, what: impl Into<String>) -> Self {
         let what = what.into();
         Self { holds, what }
     }
@@ -80,7 +80,7 @@ impl Barrier {
 /// The strength of a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Holds {
+pub(super) enum BarrierStrength {
     Yes,
     Partly,
     No,
@@ -248,16 +248,16 @@ fn barriers(profile: &Profile, survey: &Survey) -> Vec<Barrier> {
     if !judged.is_empty() {
         let (level, judged) = (level.name(), judged.join("; "));
         let what = format!("the guard ({level}), which judges calls to {judged}");
-        barriers.push(Barrier::new(Holds::Yes, what));
+        barriers.push(Barrier::new(BarrierStrength::Yes, what));
     } else if gaps.is_empty() {
         let what = "the rules: no call that they allow is a known way there";
-        barriers.push(Barrier::new(Holds::Yes, what));
+        barriers.push(Barrier::new(BarrierStrength::Yes, what));
     }
-    gaps.sort_by_key(|barrier| barrier.holds == Holds::No);
+    gaps.sort_by_key(|barrier| barrier.holds == BarrierStrength::No);
     barriers.extend(gaps);
-    if level != Level::Privileged && profile.mode == Mode::Audit {
+    if level != GuardLevel::Privileged && profile.mode == Mode::Audit {
         let what = "nothing at all: the profile is not enforced";
-        barriers.push(Barrier::new(Holds::No, what));
+        barriers.push(Barrier::new(BarrierStrength::No, what));
     }
     barriers
 }
@@ -269,11 +269,11 @@ fn gaps_of_power(power: Power, opens: &[&Open]) -> Vec<Barrier> {
     let mut gaps = Vec::new();
     if let Some(way) = power.way_to_host().filter(|_| is_unread) {
         let what = format!("nothing, where the client can {can}: {way}");
-        gaps.push(Barrier::new(Holds::No, what));
+        gaps.push(Barrier::new(BarrierStrength::No, what));
     }
     if let Some(way) = power.remains() {
         let what = format!("trust, where the client can {can}: {way}");
-        gaps.push(Barrier::new(Holds::Partly, what));
+        gaps.push(Barrier::new(BarrierStrength::Partly, what));
     }
     gaps
 }
@@ -284,6 +284,6 @@ fn gaps_of_exceptions(profile: &Profile) -> impl Iterator<Item = Barrier> {
     exceptions.filter_map(|exception| {
         let way = exception.gives_host()?;
         let what = format!("nothing, by guard-allow {exception}: {way}");
-        Some(Barrier::new(Holds::No, what))
+        Some(Barrier::new(BarrierStrength::No, what))
     })
 }

@@ -9,7 +9,7 @@ use cetusguard_config::meant::SocketRights;
 use cetusguard_policy::guard::{Amount, Recreation, Unit};
 use cetusguard_policy::{Mode, Pattern, Profile};
 
-use super::{Change, Effect};
+use super::{Change, DifferenceEffect};
 use crate::command::explain::client::write_condition;
 use cetusguard_proxy::Config;
 
@@ -31,7 +31,7 @@ pub(super) fn compare_clients(
 ) -> Vec<Change> {
     let [before, after] = [old, new].map(|(profile, config)| selectors(profile, config));
     let change = |text: &String, what: &str| {
-        Change::setting(Effect::Unknown, format!("clients: {text} {what}"))
+        Change::setting(DifferenceEffect::Unknown, format!("clients: {text} {what}"))
     };
     let gone = before.difference(&after);
     let gone = gone.map(|text| change(text, "is gone: these clients get another profile"));
@@ -145,8 +145,8 @@ fn compare_order<T: PartialOrd>(key: &str, old: (T, &str), new: (T, &str)) -> Op
         return None;
     }
     let effect = match new.0 > old.0 {
-        true => Effect::Narrower,
-        false => Effect::Wider,
+        true => DifferenceEffect::Narrower,
+        false => DifferenceEffect::Wider,
     };
     let what = format!("{key}: {} became {}", old.1, new.1);
     Some(Change::setting(effect, what))
@@ -165,8 +165,8 @@ fn compare_list(
         List::Bounds => is_added,
     };
     let effect = |is_added: bool| match bound(is_added) {
-        true => Effect::Wider,
-        false => Effect::Narrower,
+        true => DifferenceEffect::Wider,
+        false => DifferenceEffect::Narrower,
     };
     let change = |text: &String, is_added: bool| {
         let what = if is_added { "is new" } else { "is gone" };
@@ -201,8 +201,10 @@ fn compare_creation(old: &Profile, new: &Profile) -> Vec<Change> {
         }
         let list = list_of_requirement(key);
         let effect = match (&both, both_amounts(key, &both)) {
-            ((Some(_), Some(_)), Some((old, new))) if new.exceeds(&old) => Effect::Wider,
-            ((Some(_), Some(_)), Some((old, new))) if old.exceeds(&new) => Effect::Narrower,
+            ((Some(_), Some(_)), Some((old, new))) if new.exceeds(&old) => DifferenceEffect::Wider,
+            ((Some(_), Some(_)), Some((old, new))) if old.exceeds(&new) => {
+                DifferenceEffect::Narrower
+            }
             ((Some(before), Some(after)), None) if let Some(list) = list => {
                 let split = |text: &str| texts(text.split(", ").map(str::to_owned));
                 changes.extend(compare_list(key, &split(before), &split(after), list));
@@ -212,10 +214,10 @@ fn compare_creation(old: &Profile, new: &Profile) -> Vec<Change> {
             ((Some(_), Some(_)), Some(_)) => continue,
             // Values that the proxy sets leave clients less choice, and may be the values that they
             // want.
-            _ if sets_values(key) => Effect::Unknown,
-            ((None, Some(_)), _) => Effect::Narrower,
-            ((Some(_), None), _) => Effect::Wider,
-            _ => Effect::Unknown,
+            _ if sets_values(key) => DifferenceEffect::Unknown,
+            ((None, Some(_)), _) => DifferenceEffect::Narrower,
+            ((Some(_), None), _) => DifferenceEffect::Wider,
+            _ => DifferenceEffect::Unknown,
         };
         let shown = |value: Option<String>| match value {
             None => "not set".to_owned(),
@@ -273,12 +275,12 @@ fn compare_limits(old: &Profile, new: &Profile) -> Vec<Change> {
     changes.extend(compare_bound(key, connections.0, connections.1));
     if old.rate != new.rate {
         let effect = match (old.rate, new.rate) {
-            (None, _) => Effect::Narrower,
-            (_, None) => Effect::Wider,
+            (None, _) => DifferenceEffect::Narrower,
+            (_, None) => DifferenceEffect::Wider,
             (Some(old), Some(new)) if new.interval >= old.interval && new.burst <= old.burst => {
-                Effect::Narrower
+                DifferenceEffect::Narrower
             }
-            _ => Effect::Wider,
+            _ => DifferenceEffect::Wider,
         };
         let what = "rate-limit and rate-burst differ".to_owned();
         changes.push(Change::setting(effect, what));
@@ -311,9 +313,9 @@ fn compare_bound<T: PartialOrd + Debug>(
         return None;
     }
     let effect = match (&old, &new) {
-        (Some(old), Some(new)) if new < old => Effect::Narrower,
-        (None, Some(_)) => Effect::Narrower,
-        _ => Effect::Wider,
+        (Some(old), Some(new)) if new < old => DifferenceEffect::Narrower,
+        (None, Some(_)) => DifferenceEffect::Narrower,
+        _ => DifferenceEffect::Wider,
     };
     let shown = |value: &Option<T>| match value {
         Some(value) => format!("{value:?}"),

@@ -8,11 +8,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_cert::der::Decode;
 
-use super::Finding;
+use super::Diagnosis;
 use crate::command::check::SOON;
 
 /// Looks into every file that holds certificates.
-pub(super) fn examine(written: &Written) -> Vec<Finding> {
+pub(super) fn examine(written: &Written) -> Vec<Diagnosis> {
     let mut findings = Vec::new();
     for path in written.files() {
         let path = path.display().to_string();
@@ -28,7 +28,7 @@ pub(super) fn examine(written: &Written) -> Vec<Finding> {
     findings
 }
 
-fn examine_certificate(path: &str, der: &CertificateDer<'_>) -> Option<Finding> {
+fn examine_certificate(path: &str, der: &CertificateDer<'_>) -> Option<Diagnosis> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let validity = certificate.tbs_certificate().validity();
     let (from, until) = (
@@ -38,11 +38,11 @@ fn examine_certificate(path: &str, der: &CertificateDer<'_>) -> Option<Finding> 
     Some(judge_validity(path, from, until, SystemTime::now()))
 }
 
-fn judge_validity(path: &str, from: SystemTime, until: SystemTime, now: SystemTime) -> Finding {
+fn judge_validity(path: &str, from: SystemTime, until: SystemTime, now: SystemTime) -> Diagnosis {
     const ABOUT: &str = "certificate";
     let day = |time| humantime::format_rfc3339_seconds(time).to_string();
     if now < from {
-        return Finding::bad(
+        return Diagnosis::bad(
             ABOUT,
             format!(
                 "{path} is valid from {} on, and it is {}",
@@ -53,17 +53,17 @@ fn judge_validity(path: &str, from: SystemTime, until: SystemTime, now: SystemTi
         );
     }
     match until.duration_since(now) {
-        Err(_) => Finding::bad(
+        Err(_) => Diagnosis::bad(
             ABOUT,
             format!("{path} was valid until {}", day(until)),
             "renew it",
         ),
-        Ok(left) if left < SOON => Finding::warning(
+        Ok(left) if left < SOON => Diagnosis::warning(
             ABOUT,
             format!("{path} is valid until {}", day(until)),
             "renew it soon",
         ),
-        Ok(_) => Finding::good(ABOUT, format!("{path} is valid until {}", day(until))),
+        Ok(_) => Diagnosis::good(ABOUT, format!("{path} is valid until {}", day(until))),
     }
 }
 
@@ -71,17 +71,17 @@ fn judge_validity(path: &str, from: SystemTime, until: SystemTime, now: SystemTi
 mod tests {
     use std::time::Duration;
 
-    use super::super::State;
+    use super::super::DiagnosisState;
     use super::*;
 
     #[test]
     fn certificates_are_judged_by_the_clock() {
         let at = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(day * 24 * 3600);
         for (now, want) in [
-            (9, State::Bad),
-            (11, State::Good),
-            (90, State::Warning),
-            (101, State::Bad),
+            (9, DiagnosisState::Bad),
+            (11, DiagnosisState::Good),
+            (90, DiagnosisState::Warning),
+            (101, DiagnosisState::Bad),
         ] {
             assert_eq!(
                 judge_validity("x.pem", at(10), at(100), at(now)).state,

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use cetusguard_config::address::Address;
 use cetusguard_policy::guard::Json;
 
-use super::Finding;
+use super::Diagnosis;
 use cetusguard_proxy::Backend;
 use cetusguard_proxy::Config;
-use cetusguard_proxy::{Asked, EngineVersion, PROBE_PATIENCE, fetch, probe_engine};
+use cetusguard_proxy::{EngineVersion, ObjectAnswer, PROBE_PATIENCE, fetch, probe_engine};
 
 const ABOUT: &str = "engine";
 
@@ -16,7 +16,7 @@ const ABOUT: &str = "engine";
 const CLOCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Asks the engine for its version, and for its time.
-pub(super) fn examine(config: &Config) -> Vec<Finding> {
+pub(super) fn examine(config: &Config) -> Vec<Diagnosis> {
     let backend = Backend::new(
         config.backend.clone(),
         config.backend_tls.clone(),
@@ -28,7 +28,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            return vec![Finding::bad(
+            return vec![Diagnosis::bad(
                 ABOUT,
                 format!("cannot be asked: {error}"),
                 "raise the limits of this process",
@@ -39,9 +39,9 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let probe = probe_engine("cetusguard doctor", &backend, limit);
     let mut findings = match runtime.block_on(probe) {
         Ok(version) => vec![describe(&version, &config.backend)],
-        Err(unusable) => return vec![Finding::bad(ABOUT, unusable.problem, unusable.fix)],
+        Err(unusable) => return vec![Diagnosis::bad(ABOUT, unusable.problem, unusable.fix)],
     };
-    if let Ok(Asked::Answer(info)) =
+    if let Ok(ObjectAnswer::Answer(info)) =
         runtime.block_on(async { fetch(&backend, "/info", limit).await })
     {
         findings.extend(compare_clocks(&info));
@@ -49,7 +49,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn describe(version: &EngineVersion, address: &Address) -> Finding {
+fn describe(version: &EngineVersion, address: &Address) -> Diagnosis {
     let EngineVersion {
         name,
         newest,
@@ -59,14 +59,14 @@ fn describe(version: &EngineVersion, address: &Address) -> Finding {
         true => format!("up to {newest}"),
         false => format!("{oldest} to {newest}"),
     };
-    Finding::good(
+    Diagnosis::good(
         ABOUT,
         format!("version {name} answers at {address}, API {range}"),
     )
 }
 
 /// Returns the engine's time, if the engine gives it in UTC.
-fn compare_clocks(info: &[u8]) -> Option<Finding> {
+fn compare_clocks(info: &[u8]) -> Option<Diagnosis> {
     let info = Json::read(info).ok()?;
     let time = humantime::parse_rfc3339(info.get("SystemTime")?.text()).ok()?;
     let now = SystemTime::now();
@@ -76,11 +76,11 @@ fn compare_clocks(info: &[u8]) -> Option<Finding> {
         .ok()?;
     let seconds = apart.as_secs();
     Some(match apart > CLOCK_LIMIT {
-        true => Finding::warning(
+        true => Diagnosis::warning(
             "clock",
             format!("the engine's differs by {seconds} s"),
             "let both set their clocks by NTP: certificates are valid by the clock",
         ),
-        false => Finding::good("clock", "agrees with the engine's"),
+        false => Diagnosis::good("clock", "agrees with the engine's"),
     })
 }

@@ -12,9 +12,9 @@ use cetusguard_config::written::Written;
 use cetusguard_config::{plain_error, read_text};
 use rustix::fs::{Access, access};
 
-use super::Finding;
-use super::holder::Holder;
-use crate::command::healthcheck::{self, Failure, Unhealthy};
+use super::Diagnosis;
+use super::holder::PortHolder;
+use crate::command::healthcheck::{self, HealthFailure, Unhealthy};
 use cetusguard_proxy::{Config, Frontend};
 
 const ABOUT: &str = "frontend";
@@ -51,7 +51,7 @@ fn has_own_network() -> bool {
 }
 
 /// Looks at each frontend, then at all of them.
-pub(super) fn examine(config: &Config, written: &Written, in_container: bool) -> Vec<Finding> {
+pub(super) fn examine(config: &Config, written: &Written, in_container: bool) -> Vec<Diagnosis> {
     let mut findings: Vec<_> = config
         .frontends
         .iter()
@@ -62,8 +62,8 @@ pub(super) fn examine(config: &Config, written: &Written, in_container: bool) ->
         let what = "every address is on loopback, which no other container reaches";
         let fix = "set CETUSGUARD_FRONTEND_ADDR=tcp://:2375";
         findings.push(match has_own_network() {
-            true => Finding::bad(ABOUT, what, fix),
-            false => Finding::warning(
+            true => Diagnosis::bad(ABOUT, what, fix),
+            false => Diagnosis::warning(
                 ABOUT,
                 what,
                 format!("{fix}, unless this container has the host's network"),
@@ -81,7 +81,7 @@ pub(super) fn examine(config: &Config, written: &Written, in_container: bool) ->
             );
             let fix = "listen on 127.0.0.1 or on a bridge's address, or set frontend-tls-cert, \
                 -key and -cacert";
-            findings.push(Finding::warning(ABOUT, what, fix));
+            findings.push(Diagnosis::warning(ABOUT, what, fix));
         }
     }
     findings
@@ -95,18 +95,18 @@ fn is_everywhere(host: &str) -> bool {
     host.is_empty() || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
 }
 
-fn examine_frontend(frontend: &Frontend, written: &Written) -> Finding {
+fn examine_frontend(frontend: &Frontend, written: &Written) -> Diagnosis {
     let address = &frontend.address;
     match address {
         Address::Tcp { host, port } => {
             let host = if host.is_empty() { "0.0.0.0" } else { host };
             match TcpListener::bind((host, *port)) {
-                Ok(_) => Finding::good(ABOUT, format!("{address} is free")),
+                Ok(_) => Diagnosis::good(ABOUT, format!("{address} is free")),
                 Err(error) => describe_taken_address(address, *port, &error, written),
             }
         }
         Address::Unix(path) => examine_socket(address, path, written),
-        Address::Inherited(_) => Finding::good(ABOUT, "sockets come from systemd"),
+        Address::Inherited(_) => Diagnosis::good(ABOUT, "sockets come from systemd"),
     }
 }
 
@@ -115,24 +115,24 @@ fn describe_taken_address(
     port: u16,
     error: &std::io::Error,
     written: &Written,
-) -> Finding {
+) -> Diagnosis {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => describe_served_address(
             address,
             Some(port),
             healthcheck::run(written, Some(&address.to_string())),
         ),
-        std::io::ErrorKind::AddrNotAvailable => Finding::bad(
+        std::io::ErrorKind::AddrNotAvailable => Diagnosis::bad(
             ABOUT,
             format!("this machine has no address {address}"),
             "choose one of ip -brief address, or tcp://:PORT for all",
         ),
-        std::io::ErrorKind::PermissionDenied => Finding::bad(
+        std::io::ErrorKind::PermissionDenied => Diagnosis::bad(
             ABOUT,
             format!("this user may not listen on port {port}"),
             "choose a port from 1024 on",
         ),
-        _ => Finding::bad(
+        _ => Diagnosis::bad(
             ABOUT,
             format!("{address} cannot be listened on: {}", plain_error(error)),
             "choose another address",
@@ -146,14 +146,14 @@ fn describe_served_address(
     address: &Address,
     port: Option<u16>,
     answered: Result<(), Unhealthy>,
-) -> Finding {
-    let holder = port.and_then(Holder::of);
+) -> Diagnosis {
+    let holder = port.and_then(PortHolder::of);
     let by = holder
         .as_ref()
         .map(|holder| format!("{} (process {})", holder.name, holder.process))
         .unwrap_or_default();
     if holder.as_ref().is_some_and(|holder| !holder.is_cetusguard) {
-        return Finding::bad(
+        return Diagnosis::bad(
             ABOUT,
             format!("{address} is taken by {by}"),
             "end that program, or choose another address",
@@ -164,19 +164,19 @@ fn describe_served_address(
         by => format!("{address} is served already by {by}"),
     };
     match answered {
-        Ok(()) => Finding::good(ABOUT, format!("{served}, and answers /_ping")),
+        Ok(()) => Diagnosis::good(ABOUT, format!("{served}, and answers /_ping")),
         Err(Unhealthy::Failed {
-            why: Failure::WantsCertificate,
+            why: HealthFailure::WantsCertificate,
             ..
-        }) => Finding::good(
+        }) => Diagnosis::good(
             ABOUT,
             format!("{served}, and asks clients for a certificate"),
         ),
         Err(Unhealthy::Failed {
-            why: Failure::Refused(status, why),
+            why: HealthFailure::Refused(status, why),
             ..
         }) => describe_refused_ping(&served, &status, &why),
-        Err(failed) if holder.is_some() => Finding::warning(
+        Err(failed) if holder.is_some() => Diagnosis::warning(
             ABOUT,
             format!("{served}, and this check got no answer: {failed}"),
             "run doctor with the flags, the environment and the file of that process",
@@ -186,23 +186,23 @@ fn describe_served_address(
 }
 
 /// Describes a proxy that refuses the ping of this check.
-fn describe_refused_ping(served: &str, status: &str, why: &str) -> Finding {
+fn describe_refused_ping(served: &str, status: &str, why: &str) -> Diagnosis {
     let fix = if status.starts_with('5') {
         "see what is said about the engine"
     } else {
         "nothing for clients that do not need /_ping; a health check at this address would fail"
     };
     let what = format!("{served}: Cetusguard answers this check with {status}: {why}");
-    Finding::warning(ABOUT, what, fix)
+    Diagnosis::warning(ABOUT, what, fix)
 }
 
 /// Describes an address that a program has which is not Cetusguard, and whose name this user cannot
 /// see.
-fn describe_stranger(address: &Address, port: Option<u16>, failed: &Unhealthy) -> Finding {
+fn describe_stranger(address: &Address, port: Option<u16>, failed: &Unhealthy) -> Diagnosis {
     let find = port
         .map(|port| format!(" (as root, ss -ltnp 'sport = :{port}' names it)"))
         .unwrap_or_default();
-    Finding::bad(
+    Diagnosis::bad(
         ABOUT,
         format!("{address} is taken by a program that does not answer as Cetusguard: {failed}"),
         format!("end the program that has it{find}, or choose another address"),
@@ -210,11 +210,11 @@ fn describe_stranger(address: &Address, port: Option<u16>, failed: &Unhealthy) -
 }
 
 /// Looks whether a Unix socket can be made, or is served already.
-fn examine_socket(address: &Address, path: &Path, written: &Written) -> Finding {
+fn examine_socket(address: &Address, path: &Path, written: &Written) -> Diagnosis {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
             let fix = "remove it, or choose another path";
-            return Finding::bad(
+            return Diagnosis::bad(
                 ABOUT,
                 format!("another file or a folder has the path {}", path.display()),
                 fix,
@@ -226,34 +226,34 @@ fn examine_socket(address: &Address, path: &Path, written: &Written) -> Finding 
     match healthcheck::run(written, Some(&address.to_string())) {
         // A new socket takes the place of one that was left behind.
         Err(Unhealthy::Failed {
-            why: Failure::NothingListens(_),
+            why: HealthFailure::NothingListens(_),
             ..
         }) => examine_folder(path),
         answered => describe_served_address(address, None, answered),
     }
 }
 
-fn examine_folder(path: &Path) -> Finding {
+fn examine_folder(path: &Path) -> Diagnosis {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let shown = folder.display();
     match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) => Finding::good(ABOUT, format!("unix://{} can be made", path.display())),
-        Err(rustix::io::Errno::NOENT) => Finding::bad(
+        Ok(()) => Diagnosis::good(ABOUT, format!("unix://{} can be made", path.display())),
+        Err(rustix::io::Errno::NOENT) => Diagnosis::bad(
             ABOUT,
             format!("the folder {shown} is not there"),
             "make it, or mount a volume there",
         ),
-        Err(rustix::io::Errno::NOTDIR) => Finding::bad(
+        Err(rustix::io::Errno::NOTDIR) => Diagnosis::bad(
             ABOUT,
             format!("a part of the path {shown} is a file, where a folder should be"),
             "correct the path",
         ),
-        Err(rustix::io::Errno::ROFS) => Finding::bad(
+        Err(rustix::io::Errno::ROFS) => Diagnosis::bad(
             ABOUT,
             format!("the folder {shown} is read-only"),
             "mount a volume there for writing",
         ),
-        Err(error) => Finding::bad(
+        Err(error) => Diagnosis::bad(
             ABOUT,
             format!(
                 "no socket can be made in {shown}: {}",

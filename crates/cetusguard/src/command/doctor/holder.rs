@@ -7,7 +7,7 @@ use cetusguard_config::read_text;
 
 /// A process that listens on a port.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(super) struct PortHolder {
     /// Its number.
     pub(super) process: u32,
     /// Its name, as ps shows it.
@@ -16,7 +16,7 @@ pub(super) struct Holder {
     pub(super) is_cetusguard: bool,
 }
 
-impl Holder {
+impl PortHolder {
     /// Finds the process that listens on a TCP port in this network. Sockets of other users, and
     /// those of other containers in the same network, belong to processes that are not seen.
     pub(super) fn of(port: u16) -> Option<Self> {
@@ -91,12 +91,12 @@ mod tests {
     fn the_holder_of_a_port_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let holder = Holder::of(port).expect("this process");
+        let holder = PortHolder::of(port).expect("this process");
         assert!(
             holder.process == std::process::id() && holder.is_cetusguard && !holder.name.is_empty(),
             "{holder:?}"
         );
         drop(listener);
-        assert!(Holder::of(port).is_none());
+        assert!(PortHolder::of(port).is_none());
     }
 }

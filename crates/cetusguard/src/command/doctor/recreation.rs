@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::endpoint::ObjectKind;
 use cetusguard_policy::guard::{
-    Case, Defaults, Engine, Inspection, Json, Level, Objection, Question, Recreation, Surroundings,
+    Case, Defaults, Engine, GuardLevel, Inspection, Json, Objection, Question, Recreation,
+    Surroundings,
 };
 use cetusguard_policy::{Call, Object, Permit, Profile, Profiles, Verdict, decide};
 
 use super::engine_socket::EngineSockets;
-use super::{Finding, count};
+use super::{Diagnosis, count};
 use cetusguard_proxy::Backend;
 use cetusguard_proxy::Config;
-use cetusguard_proxy::{Asked, Own, Trouble, fetch, inspection_target};
+use cetusguard_proxy::{EngineError, ObjectAnswer, Own, fetch, inspection_target};
 
 const ABOUT: &str = "re-creation";
 
@@ -26,7 +27,7 @@ const NAMED: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Judges the re-creation of each container by each profile that may delete and create containers.
-pub(super) fn examine(config: &Config) -> Vec<Finding> {
+pub(super) fn examine(config: &Config) -> Vec<Diagnosis> {
     let profiles: Vec<_> = config
         .profiles
         .all()
@@ -57,13 +58,13 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             let fix = "see what is said of the engine, then run cetusguard doctor once more";
             let what =
                 format!("which containers could not be created again is not known: {trouble}");
-            vec![Finding::warning(ABOUT, what, fix)]
+            vec![Diagnosis::warning(ABOUT, what, fix)]
         }
     }
 }
 
 /// A profile as re-creations are judged by it.
-struct Judged {
+struct JudgedProfile {
     profile: Profile,
     /// The consequence for a container that its clients could not create again.
     outcome: &'static str,
@@ -72,18 +73,18 @@ struct Judged {
 /// Returns the profile under which re-creations are judged; `None` if its clients cannot create
 /// containers under a guard, or may lose containers that they delete. If the mode of re-creation is
 /// not set, the clients are assumed to copy the settings that they inspect.
-fn profile_to_judge(profile: &Profile) -> Option<Judged> {
+fn profile_to_judge(profile: &Profile) -> Option<JudgedProfile> {
     let paths = ["/containers/create", "/v1.44/containers/create"];
     let creates = paths.iter().any(|path| is_allowed("POST", path, profile));
     let recreation = profile.recreation.unwrap_or(Recreation::Copied);
     let is_due =
-        creates && profile.guard.level != Level::Privileged && recreation != Recreation::Off;
+        creates && profile.guard.level != GuardLevel::Privileged && recreation != Recreation::Off;
     let outcome = match profile.recreation {
         None => "a client that replaces it loses it (guard-recreation is not set)",
         Some(Recreation::Updater) => "it is neither stopped nor deleted",
         Some(_) => "it is not deleted",
     };
-    is_due.then(|| Judged {
+    is_due.then(|| JudgedProfile {
         profile: Profile {
             recreation: Some(recreation),
             ..profile.clone()
@@ -115,13 +116,13 @@ fn permit_deletion(container: &Object, version: &str, profile: &Profile) -> Opti
 
 /// The containers that a profile could not create again.
 #[derive(Default)]
-struct Tally {
+struct ContainerTally {
     judged: usize,
-    refused: Vec<Refused>,
+    refused: Vec<RefusedContainer>,
 }
 
 /// A container that could not be created again.
-struct Refused {
+struct RefusedContainer {
     container: String,
     objection: Objection,
     /// The reason why no exception should allow it.
@@ -136,22 +137,26 @@ struct Questions {
 }
 
 impl Questions {
-    async fn ask(&self, target: &str) -> Result<Option<Vec<u8>>, Trouble> {
+    async fn ask(&self, target: &str) -> Result<Option<Vec<u8>>, EngineError> {
         let left = self.end.saturating_duration_since(Instant::now());
         match fetch(&self.backend, target, left).await? {
-            Asked::Answer(answer) => Ok(Some(answer)),
-            Asked::Missing(_) => Ok(None),
+            ObjectAnswer::Answer(answer) => Ok(Some(answer)),
+            ObjectAnswer::Missing(_) => Ok(None),
         }
     }
 
-    async fn object(&self, kind: ObjectKind, word: &str) -> Result<Option<Object>, Trouble> {
+    async fn object(&self, kind: ObjectKind, word: &str) -> Result<Option<Object>, EngineError> {
         let answer = self.ask(&inspection_target(kind, word)).await?;
         answer
             .map(|answer| Object::read(kind, &answer).map_err(unreadable_answer))
             .transpose()
     }
 
-    async fn look(&self, profiles: &[Judged], config: &Config) -> Result<Vec<Finding>, Trouble> {
+    async fn look(
+        &self,
+        profiles: &[JudgedProfile],
+        config: &Config,
+    ) -> Result<Vec<Diagnosis>, EngineError> {
         let version = self.ask("/version").await?.unwrap_or_default();
         let engine = Engine::read(&version).map_err(unreadable_answer)?;
         let version = api_version(&version);
@@ -169,7 +174,8 @@ impl Questions {
             .await?
             .unwrap_or_default();
         let ids = read_identifiers(&list)?;
-        let mut tallies: Vec<Tally> = profiles.iter().map(|_| Tally::default()).collect();
+        let mut tallies: Vec<ContainerTally> =
+            profiles.iter().map(|_| ContainerTally::default()).collect();
         for id in ids.iter().take(CONTAINERS) {
             // The container may have been removed since the list.
             let Some(answer) = self
@@ -186,7 +192,7 @@ impl Questions {
             {
                 continue;
             }
-            for (Judged { profile, .. }, tally) in profiles.iter().zip(&mut tallies) {
+            for (JudgedProfile { profile, .. }, tally) in profiles.iter().zip(&mut tallies) {
                 let Some(permit) = permit_deletion(inspection.object(), &version, profile) else {
                     continue;
                 };
@@ -211,9 +217,9 @@ impl Questions {
         around: Surroundings<'_>,
         inspection: &Inspection,
         (engine, defaults): &(Engine, Defaults),
-    ) -> Result<Option<Refused>, Trouble> {
+    ) -> Result<Option<RefusedContainer>, EngineError> {
         let container = inspection.object();
-        let refused = |objection: Objection, volumes: &[String]| Refused {
+        let refused = |objection: Objection, volumes: &[String]| RefusedContainer {
             container: container.name.clone(),
             warning: self.sockets.warning(container, &objection, volumes),
             objection,
@@ -264,8 +270,8 @@ fn surroundings_of<'s>(
     }
 }
 
-fn unreadable_answer(malformed: impl std::fmt::Display) -> Trouble {
-    Trouble::Answer(format!("the engine's answer cannot be read: {malformed}"))
+fn unreadable_answer(malformed: impl std::fmt::Display) -> EngineError {
+    EngineError::Answer(format!("the engine's answer cannot be read: {malformed}"))
 }
 
 /// Returns the newest version of the API that the engine speaks, which most clients use.
@@ -278,7 +284,7 @@ fn api_version(version: &[u8]) -> String {
         .to_owned()
 }
 
-fn read_identifiers(list: &[u8]) -> Result<Vec<String>, Trouble> {
+fn read_identifiers(list: &[u8]) -> Result<Vec<String>, EngineError> {
     let list = Json::read(list).map_err(unreadable_answer)?;
     Ok(list
         .list()
@@ -288,7 +294,11 @@ fn read_identifiers(list: &[u8]) -> Result<Vec<String>, Trouble> {
         .collect())
 }
 
-fn report_tally(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: bool) -> Vec<Finding> {
+fn report_tally(
+    JudgedProfile { profile, outcome }: &JudgedProfile,
+    tally: &ContainerTally,
+    is_all: bool,
+) -> Vec<Diagnosis> {
     let name = &profile.name;
     let many = if is_all {
         String::new()
@@ -301,7 +311,7 @@ fn report_tally(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: boo
         return if tally.judged == 0 {
             Vec::new()
         } else {
-            vec![Finding::good(ABOUT, what)]
+            vec![Diagnosis::good(ABOUT, what)]
         };
     }
     let (named, rest) = tally.refused.split_at(tally.refused.len().min(NAMED));
@@ -322,13 +332,13 @@ fn report_tally(Judged { profile, outcome }: &Judged, tally: &Tally, is_all: boo
         } else {
             write_exceptions(exceptions)
         };
-        findings.push(Finding::warning(ABOUT, what, fix));
+        findings.push(Diagnosis::warning(ABOUT, what, fix));
     }
     findings
 }
 
 /// Makes a finding of a container that could not be created again, with the exceptions to add.
-fn warn_of_container(profile: &str, refused: &Refused, outcome: &str) -> Finding {
+fn warn_of_container(profile: &str, refused: &RefusedContainer, outcome: &str) -> Diagnosis {
     let (container, why) = (&refused.container, &refused.objection);
     let reasons: BTreeSet<_> = why
         .findings()
@@ -356,7 +366,7 @@ fn warn_of_container(profile: &str, refused: &Refused, outcome: &str) -> Finding
         "profile {profile} could not create {container} again, so {outcome}: {first}{more}"
     );
     if let Some(fix) = &refused.warning {
-        return Finding::warning(ABOUT, what, fix);
+        return Diagnosis::warning(ABOUT, what, fix);
     }
     let exceptions = why.exceptions();
     let fix = match (why.hopeless(), exceptions.is_empty()) {
@@ -369,7 +379,7 @@ fn warn_of_container(profile: &str, refused: &Refused, outcome: &str) -> Finding
         ),
         (None, _) => write_exceptions(exceptions),
     };
-    Finding::warning(ABOUT, what, fix)
+    Diagnosis::warning(ABOUT, what, fix)
 }
 
 fn write_exceptions(exceptions: BTreeSet<&str>) -> String {

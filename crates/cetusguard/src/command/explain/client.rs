@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use cetusguard_policy::{Ambiguous, Certificate, Condition, Container, Principal, Profile};
 
-use crate::command::Asked;
+use crate::command::Invocation;
 use cetusguard_proxy::Config;
 
 /// A profile that does not match the client, by one entry of its `clients`.
@@ -25,7 +25,7 @@ pub(super) struct Mismatch {
 /// Finds the profile that the call is decided by; and if no profile matches the client that was
 /// described, how each one misses it.
 pub(super) fn find_profile(
-    asked: &Asked,
+    asked: &Invocation,
     config: &Config,
 ) -> Result<(Arc<Profile>, Vec<Mismatch>), Mistakes> {
     let wrong = |what: String, fix: String| Mistakes(vec![Mistake::new(what, fix)]);

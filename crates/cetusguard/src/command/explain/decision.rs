@@ -6,16 +6,16 @@ use std::ops::Range;
 use cetusguard_policy::endpoint::Answer;
 use cetusguard_policy::rule::{Miss, Rule};
 use cetusguard_policy::{
-    Call, Ground, Limits, Mode, Profile, Profiles, Tried, Verdict, decide, trace,
+    Call, ClientLimits, Ground, Mode, Profile, Profiles, Tried, Verdict, decide, trace,
 };
 use serde::Serialize;
 
 use super::client::Mismatch;
-use super::judgement::{Guard, Judgement};
+use super::judgement::{ExplainedGuard, ExplainedJudgement};
 
 /// The decision about a call, with its steps.
 #[derive(Debug, Serialize)]
-pub(super) struct Decision {
+pub(super) struct ExplainedDecision {
     pub(super) method: String,
     /// As rules see it.
     pub(super) path: String,
@@ -23,15 +23,15 @@ pub(super) struct Decision {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) rewritten_images: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) endpoint: Option<Endpoint>,
+    pub(super) endpoint: Option<ExplainedEndpoint>,
     pub(super) profile: String,
     pub(super) enforced: bool,
     /// The conditions of the other profiles that the client does not meet, if no profile matches
     /// it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) mismatches: Vec<Mismatch>,
-    pub(super) rules: Vec<Attempt>,
-    pub(super) guard: Guard,
+    pub(super) rules: Vec<RuleAttempt>,
+    pub(super) guard: ExplainedGuard,
     /// The objects that calls of this profile may be about; empty where any object may be a target.
     pub(super) targets: Vec<String>,
     /// The part of the engine that the clients of this profile see and own.
@@ -58,7 +58,7 @@ pub(super) struct Decision {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Endpoint {
+pub(super) struct ExplainedEndpoint {
     /// Its stable name, such as `container.list`.
     pub(super) name: &'static str,
     pub(super) shape: String,
@@ -67,10 +67,10 @@ pub(super) struct Endpoint {
 
 /// The result of comparing a rule with the call.
 #[derive(Debug, Serialize)]
-pub(super) struct Attempt {
+pub(super) struct RuleAttempt {
     pub(super) position: String,
     pub(super) rule: String,
-    pub(super) result: Outcome,
+    pub(super) result: ExplainedOutcome,
     /// The part of the rule that does not fit, in bytes from its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) misfit: Option<Range<usize>>,
@@ -81,7 +81,7 @@ pub(super) struct Attempt {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
+pub(super) enum ExplainedOutcome {
     Allows,
     /// The rule would allow the call if no earlier rule did.
     WouldAllow,
@@ -95,7 +95,7 @@ pub(super) enum Outcome {
     Elsewhere,
 }
 
-impl Decision {
+impl ExplainedDecision {
     /// Decides about a call of a client of this profile; the body is the request's, where it is
     /// known.
     pub(super) fn of(
@@ -116,15 +116,15 @@ impl Decision {
                     Ground::Rule(rule) => rule.label().to_owned(),
                     Ground::Unenforced { text, .. } => text.clone(),
                 };
-                Judgement::of(&permit, profile, body, profiles, because)
+                ExplainedJudgement::of(&permit, profile, body, profiles, because)
             }
-            Verdict::Deny(denial) => Judgement::without_guard(&denial, profile),
+            Verdict::Deny(denial) => ExplainedJudgement::without_guard(&denial, profile),
         };
         Self {
             method: call.method().to_string(),
             path: call.path().to_owned(),
             rewritten_images: rewritten_images(call),
-            endpoint: call.endpoint().map(|endpoint| Endpoint {
+            endpoint: call.endpoint().map(|endpoint| ExplainedEndpoint {
                 name: endpoint.id.name(),
                 shape: format!("{} {}", endpoint.method, endpoint.shape),
                 lets: endpoint.says(),
@@ -163,22 +163,26 @@ fn redacted_values(call: &Call, profile: &Profile) -> Vec<String> {
     redaction.values().filter(|_| is_concerned).collect()
 }
 
-fn trace_rules(call: &Call, profile: &Profile, granted: bool) -> Vec<Attempt> {
+fn trace_rules(call: &Call, profile: &Profile, granted: bool) -> Vec<RuleAttempt> {
     let mut first = true;
     let attempt = |cetusguard_policy::Attempt { rule, tried }: cetusguard_policy::Attempt| {
         let rest = |taken: usize| Some(call.path()[taken..].to_owned());
         let (result, misfit, rest) = match tried {
-            Tried::Grants if std::mem::take(&mut first) && granted => (Outcome::Allows, None, None),
-            Tried::Grants => (Outcome::WouldAllow, None, None),
-            Tried::Wildcard => (Outcome::Wildcard, None, None),
-            Tried::Denies => (Outcome::Denies, None, None),
-            Tried::MayDeny => (Outcome::MayDeny, None, None),
-            Tried::Misses(Miss::Method) => (Outcome::OtherMethod, methods_of(&rule), None),
-            Tried::Misses(Miss::Version) => (Outcome::OtherVersion, None, None),
-            Tried::Misses(Miss::Path { at, taken }) => (Outcome::OtherPath, Some(at), rest(taken)),
-            Tried::Misses(Miss::Elsewhere) => (Outcome::Elsewhere, None, None),
+            Tried::Grants if std::mem::take(&mut first) && granted => {
+                (ExplainedOutcome::Allows, None, None)
+            }
+            Tried::Grants => (ExplainedOutcome::WouldAllow, None, None),
+            Tried::Wildcard => (ExplainedOutcome::Wildcard, None, None),
+            Tried::Denies => (ExplainedOutcome::Denies, None, None),
+            Tried::MayDeny => (ExplainedOutcome::MayDeny, None, None),
+            Tried::Misses(Miss::Method) => (ExplainedOutcome::OtherMethod, methods_of(&rule), None),
+            Tried::Misses(Miss::Version) => (ExplainedOutcome::OtherVersion, None, None),
+            Tried::Misses(Miss::Path { at, taken }) => {
+                (ExplainedOutcome::OtherPath, Some(at), rest(taken))
+            }
+            Tried::Misses(Miss::Elsewhere) => (ExplainedOutcome::Elsewhere, None, None),
         };
-        Attempt {
+        RuleAttempt {
             position: rule.position.to_string(),
             rule: rule.text().to_owned(),
             result,
@@ -196,7 +200,7 @@ fn methods_of(rule: &Rule) -> Option<Range<usize>> {
     Some(end - methods.len()..end)
 }
 
-fn describe_limits(limits: &Limits) -> Vec<String> {
+fn describe_limits(limits: &ClientLimits) -> Vec<String> {
     let mut shown = Vec::new();
     if let Some(rate) = limits.rate {
         shown.push(format!(

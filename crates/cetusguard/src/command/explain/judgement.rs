@@ -9,11 +9,11 @@ use serde::Serialize;
 
 /// The part of the guard in a decision.
 #[derive(Debug, Serialize)]
-pub(super) struct Guard {
+pub(super) struct ExplainedGuard {
     pub(super) level: &'static str,
     /// The judgement in words.
     pub(super) says: String,
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<ExplainedFinding>,
     /// The engine's descriptions of objects decide.
     #[serde(skip)]
     pub(super) asks_engine: bool,
@@ -21,7 +21,7 @@ pub(super) struct Guard {
 
 /// A finding of the guard.
 #[derive(Debug, Serialize)]
-pub(super) struct Found {
+pub(super) struct ExplainedFinding {
     pub(super) field: String,
     pub(super) what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub(super) instead: &'static [&'static str],
 }
 
-impl From<Finding> for Found {
+impl From<Finding> for ExplainedFinding {
     fn from(finding: Finding) -> Self {
         let Finding {
             field,
@@ -49,8 +49,8 @@ impl From<Finding> for Found {
 }
 
 /// The result of the rules and the guard for one call.
-pub(super) struct Judgement {
-    pub(super) guard: Guard,
+pub(super) struct ExplainedJudgement {
+    pub(super) guard: ExplainedGuard,
     pub(super) allowed: bool,
     /// The rule that allows the call, or the text of the refusal.
     pub(super) because: String,
@@ -60,7 +60,7 @@ pub(super) struct Judgement {
     pub(super) is_blind: bool,
 }
 
-impl Judgement {
+impl ExplainedJudgement {
     /// Returns the judgement of a call that the rules deny.
     pub(super) fn without_guard(denial: &Denial, profile: &Profile) -> Self {
         let to_add = denial
@@ -122,13 +122,17 @@ impl Judgement {
             .filter(|finding| !is_blind || finding.field.starts_with('?'))
             .collect();
         if findings.is_empty() {
-            return allowed(Guard {
+            return allowed(ExplainedGuard {
                 asks_engine: !questions.is_empty(),
                 ..guard(profile, &describe_pass(is_blind, &questions))
             });
         }
-        let findings_guard = Guard {
-            findings: findings.iter().cloned().map(Found::from).collect(),
+        let findings_guard = ExplainedGuard {
+            findings: findings
+                .iter()
+                .cloned()
+                .map(ExplainedFinding::from)
+                .collect(),
             ..guard(profile, "refuses what it asks for")
         };
         let objection = Objection::Findings(findings);
@@ -143,8 +147,8 @@ impl Judgement {
 }
 
 /// Returns a guard without findings.
-fn guard(profile: &Profile, says: &str) -> Guard {
-    Guard {
+fn guard(profile: &Profile, says: &str) -> ExplainedGuard {
+    ExplainedGuard {
         level: profile.guard.level.name(),
         says: says.to_owned(),
         findings: vec![],

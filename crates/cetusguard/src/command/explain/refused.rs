@@ -11,12 +11,12 @@ use cetusguard_policy::{
 use serde::Serialize;
 
 use crate::command::log_lines::{LogLine, requests};
-use crate::command::page::{Look, Page, count};
+use crate::command::page::{Emphasis, TextPage, count};
 use cetusguard_proxy::{Reason, RecordMessage};
 
 /// Requests that were refused for the same reason.
 #[derive(Debug, Serialize)]
-pub(super) struct Group {
+pub(super) struct RefusalGroup {
     pub(super) count: usize,
     pub(super) profile: String,
     /// The endpoint, or the path where there is none.
@@ -43,8 +43,12 @@ const CLIENTS: usize = 8;
 ///
 /// # Errors
 /// The text has no line that this program logs.
-pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<Group>, Mistakes> {
-    let mut groups: BTreeMap<[String; 4], Group> = BTreeMap::new();
+pub(super) fn groups(
+    path: &str,
+    log: &str,
+    profiles: &Profiles,
+) -> Result<Vec<RefusalGroup>, Mistakes> {
+    let mut groups: BTreeMap<[String; 4], RefusalGroup> = BTreeMap::new();
     for line in requests(path, log)? {
         let forwarded = line.is_unenforced();
         if !forwarded && line.message() != Some(RecordMessage::Refused) {
@@ -65,7 +69,7 @@ pub(super) fn groups(path: &str, log: &str, profiles: &Profiles) -> Result<Vec<G
                 reason.clone(),
                 cause_of_refusal(&line),
             ])
-            .or_insert_with(|| Group {
+            .or_insert_with(|| RefusalGroup {
                 count: 0,
                 profile,
                 call: shown,
@@ -176,11 +180,12 @@ fn without_rule<'d>(detail: &'d str, rules: &BTreeSet<String>) -> &'d str {
 
 /// Returns the refused calls that made a client send this one: buildx asks for a builder of its own
 /// after them.
-fn earlier_refusals<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
+fn earlier_refusals<'g>(group: &RefusalGroup, groups: &'g [RefusalGroup]) -> Vec<&'g RefusalGroup> {
     let is_of_build = BUILD_RULES
         .iter()
         .all(|rule| group.to_allow.contains(*rule));
-    let is_channel = |group: &Group| matches!(group.call.as_str(), "POST /grpc" | "POST /session");
+    let is_channel =
+        |group: &RefusalGroup| matches!(group.call.as_str(), "POST /grpc" | "POST /session");
     let related = groups
         .iter()
         .filter(|other| is_channel(other) && other.profile == group.profile);
@@ -190,7 +195,7 @@ fn earlier_refusals<'g>(group: &Group, groups: &'g [Group]) -> Vec<&'g Group> {
 }
 
 /// Writes the groups for people, and the number of their requests.
-pub(super) fn write(groups: &[Group], page: &mut Page) {
+pub(super) fn write(groups: &[RefusalGroup], page: &mut TextPage) {
     for group in groups {
         write_group(group, groups, page);
         page.gap();
@@ -198,16 +203,16 @@ pub(super) fn write(groups: &[Group], page: &mut Page) {
     let total: usize = groups.iter().map(|group| group.count).sum();
     if total == 0 {
         let what = "No request was refused, nor would have been.";
-        return page.say(0, Look::Good, what);
+        return page.say(0, Emphasis::Good, what);
     }
     let (requests, kinds) = (count(total, "request"), count(groups.len(), "kind"));
     let what = format!("{requests} of {kinds} refused, or not enforced.");
-    page.say(0, Look::Plain, &what);
+    page.say(0, Emphasis::Plain, &what);
 }
 
 /// Writes one group: its call, its clients, the cause, and the lines that would allow it.
-fn write_group(group: &Group, groups: &[Group], page: &mut Page) {
-    let Group {
+fn write_group(group: &RefusalGroup, groups: &[RefusalGroup], page: &mut TextPage) {
+    let RefusalGroup {
         count: number,
         call,
         reason,
@@ -224,24 +229,24 @@ fn write_group(group: &Group, groups: &[Group], page: &mut Page) {
         format!(" (profile {})", group.profile)
     };
     let heading = format!("{number} × {call} {what}: {reason}{profile}");
-    page.say(0, Look::Heading, &heading);
+    page.say(0, Emphasis::Heading, &heading);
     let times = format!("{} … {}", group.first, group.last);
-    page.item(2, "when    ", Look::Faint, &times);
+    page.item(2, "when    ", Emphasis::Faint, &times);
     let clients: Vec<_> = group.clients.iter().map(String::as_str).collect();
     // A Unix socket has no address.
     if clients.iter().any(|client| !client.is_empty()) {
-        page.item(2, "who     ", Look::Faint, &clients.join(", "));
+        page.item(2, "who     ", Emphasis::Faint, &clients.join(", "));
     }
     let why = without_rule(&group.detail, &group.to_allow);
-    page.item(2, "why     ", Look::Plain, why);
+    page.item(2, "why     ", Emphasis::Plain, why);
     for cause in earlier_refusals(group, groups) {
         let cause = format!("{} × {} refused", cause.count, cause.call);
-        page.item(2, "after   ", Look::Plain, &cause);
+        page.item(2, "after   ", Emphasis::Plain, &cause);
     }
     if group.allowed_now {
-        return page.item(2, "now     ", Look::Good, "the rules allow it");
+        return page.item(2, "now     ", Emphasis::Good, "the rules allow it");
     }
     for allow in &group.to_allow {
-        page.line(2, Look::Plain, &format!("to allow it: {allow}"));
+        page.line(2, Emphasis::Plain, &format!("to allow it: {allow}"));
     }
 }

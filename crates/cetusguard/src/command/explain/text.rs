@@ -3,109 +3,109 @@
 use cetusguard_policy::{Denial, carets_below};
 
 use super::client::Mismatch;
-use super::decision::{Attempt, Decision, Endpoint, Outcome};
-use crate::command::page::{Look, Page, count};
+use super::decision::{ExplainedDecision, ExplainedEndpoint, ExplainedOutcome, RuleAttempt};
+use crate::command::page::{Emphasis, TextPage, count};
 use cetusguard_config::printed::harmless;
 
 /// Writes the whole decision: the call, the profile, its rules, the guard, and the verdict.
-pub(super) fn write(decision: &Decision, page: &mut Page) {
+pub(super) fn write(decision: &ExplainedDecision, page: &mut TextPage) {
     write_call(decision, page);
     write_profile(decision, page);
     write_rules(decision, page);
     write_guard(decision, page);
     if decision.allowed {
-        row("answer", Look::Plain, decision.answer, page);
+        row("answer", Emphasis::Plain, decision.answer, page);
     }
     page.gap();
     write_verdict(decision, page);
     if !decision.allowed && !decision.enforced {
         let what =
             "It is forwarded all the same, and logged: the profile is not enforced (mode audit).";
-        page.say(0, Look::Warning, what);
+        page.say(0, Emphasis::Warning, what);
     }
     if let Some((first, more)) = decision.to_allow.split_first() {
-        page.line(2, Look::Plain, &format!("to allow it: {first}"));
+        page.line(2, Emphasis::Plain, &format!("to allow it: {first}"));
         more.iter()
-            .for_each(|allow| page.line(15, Look::Plain, allow));
+            .for_each(|allow| page.line(15, Emphasis::Plain, allow));
     }
 }
 
 /// Writes a text behind its title.
-fn row(title: &str, look: Look, text: &str, page: &mut Page) {
+fn row(title: &str, look: Emphasis, text: &str, page: &mut TextPage) {
     page.item(2, &format!("{title:<10}"), look, text);
 }
 
 /// Writes the call as the policy sees it.
-fn write_call(decision: &Decision, page: &mut Page) {
+fn write_call(decision: &ExplainedDecision, page: &mut TextPage) {
     let call = format!("{} {}", decision.method, decision.path);
-    page.line(0, Look::Heading, &call);
+    page.line(0, Emphasis::Heading, &call);
     match &decision.endpoint {
-        Some(Endpoint { name, shape, lets }) => {
+        Some(ExplainedEndpoint { name, shape, lets }) => {
             let endpoint = format!("{name}, {shape}: {lets}");
-            row("endpoint", Look::Plain, &endpoint, page);
+            row("endpoint", Emphasis::Plain, &endpoint, page);
         }
         None => row(
             "endpoint",
-            Look::Warning,
+            Emphasis::Warning,
             "none that a known engine has",
             page,
         ),
     }
     for image in &decision.rewritten_images {
-        row("rewrites", Look::Plain, image, page);
+        row("rewrites", Emphasis::Plain, image, page);
     }
 }
 
 /// Writes the profile with everything in it that bounds the call, except its rules.
-fn write_profile(decision: &Decision, page: &mut Page) {
+fn write_profile(decision: &ExplainedDecision, page: &mut TextPage) {
     let mode = if decision.enforced {
         "enforced"
     } else {
         "NOT enforced"
     };
     let profile = format!("{}: {mode}", decision.profile);
-    row("profile", Look::Plain, &profile, page);
+    row("profile", Emphasis::Plain, &profile, page);
     write_mismatches(&decision.mismatches, page);
     if !decision.targets.is_empty() {
         let targets = format!("objects with {} alone", decision.targets.join(", or "));
-        row("targets", Look::Plain, &targets, page);
+        row("targets", Emphasis::Plain, &targets, page);
     }
     for sentence in &decision.view {
-        row("view", Look::Plain, sentence, page);
+        row("view", Emphasis::Plain, sentence, page);
     }
     if !decision.redact.is_empty() {
         let values = format!("{} in the answer", decision.redact.join(", "));
-        row("redacts", Look::Plain, &values, page);
+        row("redacts", Emphasis::Plain, &values, page);
     }
     for requirement in &decision.creation {
-        row("requires", Look::Plain, requirement, page);
+        row("requires", Emphasis::Plain, requirement, page);
     }
     for limit in &decision.limits {
-        row("limit", Look::Plain, limit, page);
+        row("limit", Emphasis::Plain, limit, page);
     }
 }
 
 /// Writes the rules that match or nearly match, and the number of the others.
-fn write_rules(decision: &Decision, page: &mut Page) {
+fn write_rules(decision: &ExplainedDecision, page: &mut TextPage) {
     let shown = worth_showing(decision);
     let is_denied = shown
         .iter()
-        .any(|attempt| attempt.result == Outcome::Denies);
+        .any(|attempt| attempt.result == ExplainedOutcome::Denies);
     for attempt in &shown {
         write_attempt(attempt, is_denied, page);
     }
     let others = decision.rules.len() - shown.len();
     if others > 0 {
         let others = format!("{} about other calls", count(others, "rule"));
-        row("rules", Look::Faint, &others, page);
+        row("rules", Emphasis::Faint, &others, page);
     }
 }
 
 /// Writes the guard's judgement with its findings.
-fn write_guard(decision: &Decision, page: &mut Page) {
+fn write_guard(decision: &ExplainedDecision, page: &mut TextPage) {
     let guard = &decision.guard;
     let says = format!("({}) {}", guard.level, guard.says);
-    row("guard", Look::Plain, &says, page);
+    row("guard", Emphasis::Plain, &says, page);
     for found in &guard.findings {
         let field = if found.field.is_empty() {
             String::new()
@@ -118,16 +118,21 @@ fn write_guard(decision: &Decision, page: &mut Page) {
         } else {
             ""
         };
-        page.item(10, "- ", Look::Bad, &format!("{field}{}{hint}", found.what));
+        page.item(
+            10,
+            "- ",
+            Emphasis::Bad,
+            &format!("{field}{}{hint}", found.what),
+        );
     }
 }
 
 /// Names the other profiles and the conditions that keep the client from having them.
-fn write_mismatches(mismatches: &[Mismatch], page: &mut Page) {
+fn write_mismatches(mismatches: &[Mismatch], page: &mut TextPage) {
     const SHOWN: usize = 8;
     if !mismatches.is_empty() {
         let what = "because no other profile matches what is given of this client:";
-        page.item(12, "", Look::Faint, what);
+        page.item(12, "", Emphasis::Faint, what);
     }
     for mismatch in mismatches.iter().take(SHOWN) {
         let (conditions, unmet) = (mismatch.conditions.join(" and "), &mismatch.unmet);
@@ -138,15 +143,15 @@ fn write_mismatches(mismatches: &[Mismatch], page: &mut Page) {
             _ => format!("; {} do not hold", unmet.join(" and ")),
         };
         let what = format!("{} is for {conditions}{misses}", mismatch.profile);
-        page.item(12, "- ", Look::Plain, &what);
+        page.item(12, "- ", Emphasis::Plain, &what);
     }
     if let Some(more @ 1..) = mismatches.len().checked_sub(SHOWN) {
-        page.item(12, "- ", Look::Faint, &format!("and {more} more"));
+        page.item(12, "- ", Emphasis::Faint, &format!("and {more} more"));
     }
 }
 
 /// Says whether the call is allowed, and why.
-fn write_verdict(decision: &Decision, page: &mut Page) {
+fn write_verdict(decision: &ExplainedDecision, page: &mut TextPage) {
     let refused = !decision.guard.findings.is_empty();
     match decision.allowed {
         true if let Some(object) = &decision.depends_on => {
@@ -154,24 +159,28 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
                 "ALLOWED by {}, unless rules say otherwise of what the engine calls {object}",
                 decision.because
             );
-            page.say(0, Look::Warning, &what);
+            page.say(0, Emphasis::Warning, &what);
         }
         true if decision.guard.asks_engine && !decision.body_missing => {
             let what = format!(
                 "ALLOWED by {}, unless the engine describes its objects otherwise",
                 decision.because
             );
-            page.say(0, Look::Warning, &what);
+            page.say(0, Emphasis::Warning, &what);
         }
         true if decision.body_missing => {
             let what = format!("ALLOWED by {}", decision.because);
-            page.say(0, Look::Warning, &what);
+            page.say(0, Emphasis::Warning, &what);
             let what = "NOT YET JUDGED: the body, for which the guard may refuse the call; give it \
                 with --body FILE";
-            page.say(0, Look::Warning, what);
+            page.say(0, Emphasis::Warning, what);
         }
-        true => page.say(0, Look::Good, &format!("ALLOWED by {}", decision.because)),
-        false if refused => page.say(0, Look::Bad, "REFUSED by the guard"),
+        true => page.say(
+            0,
+            Emphasis::Good,
+            &format!("ALLOWED by {}", decision.because),
+        ),
+        false if refused => page.say(0, Emphasis::Bad, "REFUSED by the guard"),
         // The rules to add stand on lines of their own, to be copied.
         false => {
             // The refusal names all rules that are needed together, or the first of several ways to
@@ -182,7 +191,7 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
             let why = ends
                 .find_map(|end| decision.because.strip_suffix(&end))
                 .unwrap_or(&decision.because);
-            page.say(0, Look::Bad, &format!("REFUSED: {why}"));
+            page.say(0, Emphasis::Bad, &format!("REFUSED: {why}"));
         }
     }
 }
@@ -191,8 +200,8 @@ fn write_verdict(decision: &Decision, page: &mut Page) {
 const NEAR: usize = 5;
 
 /// Rules that match; and where none does, those that come nearest: they take the most of the path.
-fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
-    use Outcome::{Allows, Denies, MayDeny, Wildcard, WouldAllow};
+fn worth_showing(decision: &ExplainedDecision) -> Vec<&RuleAttempt> {
+    use ExplainedOutcome::{Allows, Denies, MayDeny, Wildcard, WouldAllow};
     let matches = |result| matches!(result, Allows | WouldAllow | Wildcard | Denies | MayDeny);
     let matching: Vec<_> = decision
         .rules
@@ -202,45 +211,55 @@ fn worth_showing(decision: &Decision) -> Vec<&Attempt> {
     if !matching.is_empty() {
         return matching;
     }
-    let left = |attempt: &&Attempt| attempt.rest.as_ref().map_or(0, String::len);
+    let left = |attempt: &&RuleAttempt| attempt.rest.as_ref().map_or(0, String::len);
     let near = decision
         .rules
         .iter()
-        .filter(|attempt| attempt.result != Outcome::Elsewhere);
+        .filter(|attempt| attempt.result != ExplainedOutcome::Elsewhere);
     let least = near
         .clone()
-        .filter(|attempt| attempt.result == Outcome::OtherPath)
+        .filter(|attempt| attempt.result == ExplainedOutcome::OtherPath)
         .map(|attempt| left(&attempt))
         .min();
-    let is_near = |result| matches!(result, Outcome::OtherMethod | Outcome::OtherVersion);
+    let is_near = |result| {
+        matches!(
+            result,
+            ExplainedOutcome::OtherMethod | ExplainedOutcome::OtherVersion
+        )
+    };
     near.filter(|attempt| is_near(attempt.result) || Some(left(attempt)) == least)
         .take(NEAR)
         .collect()
 }
 
 /// Writes a rule that matches, or nearly matches, with carets under the part that does not.
-fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
+fn write_attempt(attempt: &RuleAttempt, is_denied: bool, page: &mut TextPage) {
     let (says, look) = match attempt.result {
-        Outcome::Allows => ("allows it", Look::Good),
-        Outcome::WouldAllow if is_denied => ("would allow it, were it not denied", Look::Plain),
-        Outcome::WouldAllow => ("would allow it too", Look::Plain),
-        Outcome::Denies => ("denies it, whatever other rules say", Look::Bad),
-        Outcome::MayDeny => ("denies it if the engine calls its object so", Look::Warning),
-        Outcome::Wildcard => (
+        ExplainedOutcome::Allows => ("allows it", Emphasis::Good),
+        ExplainedOutcome::WouldAllow if is_denied => {
+            ("would allow it, were it not denied", Emphasis::Plain)
+        }
+        ExplainedOutcome::WouldAllow => ("would allow it too", Emphasis::Plain),
+        ExplainedOutcome::Denies => ("denies it, whatever other rules say", Emphasis::Bad),
+        ExplainedOutcome::MayDeny => (
+            "denies it if the engine calls its object so",
+            Emphasis::Warning,
+        ),
+        ExplainedOutcome::Wildcard => (
             "matches by a wildcard, which does not open this endpoint",
-            Look::Warning,
+            Emphasis::Warning,
         ),
-        Outcome::OtherMethod => ("fits the path, not the method", Look::Plain),
-        Outcome::OtherVersion => (
+        ExplainedOutcome::OtherMethod => ("fits the path, not the method", Emphasis::Plain),
+        ExplainedOutcome::OtherVersion => (
             "fits the path without its version only: begin it with %API_PREFIX%",
-            Look::Warning,
+            Emphasis::Warning,
         ),
-        Outcome::OtherPath => ("fits the path up to here", Look::Plain),
-        Outcome::Elsewhere => return,
+        ExplainedOutcome::OtherPath => ("fits the path up to here", Emphasis::Plain),
+        ExplainedOutcome::Elsewhere => return,
     };
     let position_and_result = format!("{} {says}", attempt.position);
     row("rule", look, &position_and_result, page);
-    page.line(12, Look::Plain, &attempt.rule);
+    page.line(12, Emphasis::Plain, &attempt.rule);
     if let Some(misfit) = &attempt.misfit {
         // A page shows tabs as other characters, so that the carets must not contain any.
         let before = harmless(&attempt.rule[..misfit.start]);
@@ -250,6 +269,6 @@ fn write_attempt(attempt: &Attempt, is_denied: bool, page: &mut Page) {
             Some("") => " the path ends here".to_owned(),
             Some(rest) => format!(" the path goes on with {rest}"),
         };
-        page.line(12, Look::Warning, &format!("{carets}{rest}"));
+        page.line(12, Emphasis::Warning, &format!("{carets}{rest}"));
     }
 }

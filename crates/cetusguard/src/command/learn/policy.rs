@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cetusguard_config::Mistakes;
 use cetusguard_policy::endpoint::{Power, says};
-use cetusguard_policy::guard::{Exception, Level};
+use cetusguard_policy::guard::{Exception, GuardLevel};
 use cetusguard_policy::rule::{BUILT_IN_ORIGIN, Effect};
 use cetusguard_policy::{Care, Pattern, Profile};
 use serde::Serialize;
@@ -14,11 +14,11 @@ use cetusguard_proxy::Seen;
 
 /// A profile that is learned, with its settings that do not change.
 #[derive(Debug)]
-pub(super) struct Subject {
+pub(super) struct LearnedProfile {
     pub(super) name: String,
     /// The conditions of each entry of `clients`.
     clients: Vec<Vec<(&'static str, String)>>,
-    level: Level,
+    level: GuardLevel,
     /// Exceptions that bind it to images.
     bounds: Vec<String>,
     /// The deny rules, which stay: a call of a client is no reason to remove one.
@@ -26,7 +26,7 @@ pub(super) struct Subject {
     built_in: bool,
 }
 
-impl Subject {
+impl LearnedProfile {
     /// Returns the profiles of these names, or all profiles.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Subject {
             Self {
                 name: profile.name.clone(),
                 clients: clients.collect(),
-                level: profile.guard.level.max(Level::Baseline),
+                level: profile.guard.level.max(GuardLevel::Baseline),
                 bounds: profile
                     .guard
                     .allow
@@ -76,7 +76,7 @@ fn denials(profile: &Profile) -> Vec<String> {
 
 /// Everything that was learned.
 #[derive(Debug, Serialize)]
-pub(super) struct Book {
+pub(super) struct LearnedPolicy {
     pub(super) profiles: Vec<Learned>,
     pub(super) requests: u64,
     /// Requests that were too different from each other to be kept.
@@ -94,7 +94,7 @@ pub(super) struct Learned {
     pub(super) no_builtin_rules: bool,
     /// Rules of the profile that deny, as they are.
     pub(super) denials: Vec<String>,
-    pub(super) rules: Vec<Line>,
+    pub(super) rules: Vec<LearnedRule>,
 }
 
 /// An exception of the guard.
@@ -110,7 +110,7 @@ pub(super) struct Allowed {
 
 /// A rule.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
+pub(super) struct LearnedRule {
     pub(super) rule: String,
     pub(super) count: u64,
     pub(super) first: String,
@@ -124,12 +124,12 @@ pub(super) struct Line {
     pub(super) refused: Option<String>,
 }
 
-impl Book {
+impl LearnedPolicy {
     /// Gathers the lessons of these profiles.
-    pub(super) fn new(subjects: &[Subject], seen: Vec<Seen>, lost: u64) -> Self {
+    pub(super) fn new(subjects: &[LearnedProfile], seen: Vec<Seen>, lost: u64) -> Self {
         let is_learned = |seen: &&Seen| subjects.iter().any(|subject| subject.name == seen.profile);
         let requests = seen.iter().filter(is_learned).map(|seen| seen.count).sum();
-        let learned = |subject: &Subject| {
+        let learned = |subject: &LearnedProfile| {
             let is_own = |seen: &&Seen| {
                 seen.profile == subject.name && !(subject.built_in && seen.lesson.is_built_in)
             };
@@ -173,7 +173,7 @@ impl Book {
 
 /// Returns why an exception should not be allowed without a thought. One for a profile that the
 /// policy does not have is a mistake where the policy stands alone.
-fn risky_exception(exception: &Exception, subjects: &[Subject]) -> Option<&'static str> {
+fn risky_exception(exception: &Exception, subjects: &[LearnedProfile]) -> Option<&'static str> {
     let is_known = |pattern: &Pattern| subjects.iter().any(|one| pattern.fits(&one.name));
     match exception.profile_pattern() {
         Some(pattern) if !is_known(pattern) => {
@@ -184,7 +184,7 @@ fn risky_exception(exception: &Exception, subjects: &[Subject]) -> Option<&'stat
 }
 
 /// Returns one line for each pattern and risk, with all methods that were used.
-fn merge_lines(seen: &[&Seen]) -> Vec<Line> {
+fn merge_lines(seen: &[&Seen]) -> Vec<LearnedRule> {
     let mut lines: BTreeMap<(&str, bool), Vec<&Seen>> = BTreeMap::new();
     for one in seen {
         lines
@@ -198,7 +198,7 @@ fn merge_lines(seen: &[&Seen]) -> Vec<Line> {
         let methods: Vec<_> = methods.into_iter().map(|method| method.as_str()).collect();
         // The description is that of the riskiest call.
         let power = all.iter().filter_map(|seen| seen.lesson.power).max();
-        Line {
+        LearnedRule {
             rule: format!("{} {pattern}", methods.join(",")),
             count: all.iter().map(|seen| seen.count).sum(),
             first: all

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cetusguard_policy::endpoint::says;
 
-use super::policy::Subject;
+use super::policy::LearnedProfile;
 use cetusguard_config::printed::harmless;
 use cetusguard_proxy::Lessons;
 
@@ -20,19 +20,19 @@ const TICK: Duration = Duration::from_millis(200);
 /// Reports new calls on standard error until it is dropped. It has a thread of its own: a terminal
 /// that stops taking output must not stop requests.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct CallReporter {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Watch {
+impl CallReporter {
     /// Starts to watch.
     ///
     /// # Errors
     /// The system has no thread left.
     pub(super) fn start(
         lessons: &Arc<Lessons>,
-        subjects: &[Subject],
+        subjects: &[LearnedProfile],
         out: Option<&str>,
     ) -> Result<Self, String> {
         let names: Vec<_> = subjects
@@ -64,7 +64,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for CallReporter {
     fn drop(&mut self) {
         // The end of the channel stops the thread.
         self.stop.take();

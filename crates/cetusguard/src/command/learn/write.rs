@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use cetusguard_config::printed::{harmless, quoted};
 use cetusguard_policy::guard::Exception;
 
-use super::policy::{Allowed, Book, Learned, Line};
+use super::policy::{Allowed, Learned, LearnedPolicy, LearnedRule};
 use cetusguard_proxy::time_of_day;
 
 /// Writes the policy; with `risky`, risky rules are in effect instead of in comments.
-pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
+pub(super) fn text(book: &LearnedPolicy, format: &str, risky: bool) -> String {
     match format {
         "json" => crate::command::json(book),
         "rules" => {
@@ -23,7 +23,7 @@ pub(super) fn text(book: &Book, format: &str, risky: bool) -> String {
     }
 }
 
-fn write_header(book: &Book) -> String {
+fn write_header(book: &LearnedPolicy) -> String {
     let lost = match book.lost {
         0 => String::new(),
         lost => format!("# {lost} requests more were too different from each other to be kept.\n"),
@@ -39,7 +39,7 @@ fn write_header(book: &Book) -> String {
     )
 }
 
-fn write_yaml(book: &Book, risky: bool) -> String {
+fn write_yaml(book: &LearnedPolicy, risky: bool) -> String {
     let mut out = write_header(book);
     out.push_str(
         "# It has what clients may call; put the other keys of your configuration beside it.\n",
@@ -166,7 +166,7 @@ fn write_rules(learned: &Learned, risky: bool, indent: &str) -> String {
             one_line(denial)
         );
     }
-    for Line {
+    for LearnedRule {
         rule,
         count,
         first,

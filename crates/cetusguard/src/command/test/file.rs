@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cetusguard_config::document::{Document, Spot};
-use cetusguard_config::yaml::{Node, Value};
+use cetusguard_config::yaml::{Node, YamlValue};
 use cetusguard_config::{CLIENT_KEYS, Mistake, nearest, read_text};
 
 use cetusguard_proxy::Reason;
@@ -16,12 +16,12 @@ pub(super) struct TestFile {
     /// The configuration to test, as a path from the working directory.
     pub(super) config: Option<String>,
     pub(super) world: World,
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<ExpectationGroup>,
 }
 
 /// Expectations about the calls of one client.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct ExpectationGroup {
     /// The marks of the client, as `--client` takes them; each with its place.
     pub(super) marks: Vec<(&'static str, String, Spot)>,
     /// The profile that the client has to get; without marks, the profile that decides.
@@ -141,8 +141,8 @@ impl FileReader<'_> {
     /// Returns the text of a key.
     pub(super) fn text(&mut self, key: &str, node: &Node) -> Option<String> {
         match &node.value {
-            Value::Text(text, _) => Some(text.clone()),
-            Value::Nothing | Value::List(_) | Value::Map(_) => {
+            YamlValue::Text(text, _) => Some(text.clone()),
+            YamlValue::Nothing | YamlValue::List(_) | YamlValue::Map(_) => {
                 self.refuse(node, &format!("{key} is no text"), "expected one value");
                 None
             }
@@ -152,7 +152,7 @@ impl FileReader<'_> {
     /// Returns the texts of a key that takes one or a list of them.
     pub(super) fn texts(&mut self, key: &str, node: &Node) -> Vec<(String, Spot)> {
         let nodes = match &node.value {
-            Value::List(items) => items.as_slice(),
+            YamlValue::List(items) => items.as_slice(),
             _ => std::slice::from_ref(node),
         };
         let mut texts = Vec::new();
@@ -165,7 +165,7 @@ impl FileReader<'_> {
 
     /// Returns keys of any name with their texts.
     pub(super) fn pairs(&mut self, key: &str, node: &Node) -> Vec<(String, String)> {
-        let Value::Map(map) = &node.value else {
+        let YamlValue::Map(map) = &node.value else {
             let fix = "expected a name, a colon and a value for each";
             self.refuse(node, &format!("{key} is no mapping"), fix);
             return Vec::new();
@@ -173,7 +173,7 @@ impl FileReader<'_> {
         let mut pairs = Vec::new();
         for (name, _, node) in map {
             match &node.value {
-                Value::Nothing => pairs.push((name.clone(), String::new())),
+                YamlValue::Nothing => pairs.push((name.clone(), String::new())),
                 _ => pairs.extend(self.text(name, node).map(|text| (name.clone(), text))),
             }
         }
@@ -196,8 +196,8 @@ impl FileReader<'_> {
         Path::new(&self.folder).join(path).display().to_string()
     }
 
-    fn group(&mut self, node: &Node) -> Option<Group> {
-        let mut group = Group {
+    fn group(&mut self, node: &Node) -> Option<ExpectationGroup> {
+        let mut group = ExpectationGroup {
             marks: Vec::new(),
             profile: None,
             expectations: Vec::new(),
@@ -267,7 +267,7 @@ impl FileReader<'_> {
             reason: None,
             field: None,
         };
-        if let Value::Text(text, _) = &node.value {
+        if let YamlValue::Text(text, _) = &node.value {
             calls.push((text.clone(), self.spot(node)));
         } else {
             for (key, node) in self.keys(node, EXPECTATION_KEYS) {
@@ -379,9 +379,9 @@ fn depends_on_policy(reason: Reason) -> bool {
 /// Returns a body as a client sends it: a text as it is, and anything else as JSON.
 fn body_of(node: &Node) -> String {
     match &node.value {
-        Value::Text(text, _) => text.clone(),
-        Value::Nothing => String::new(),
-        Value::List(_) | Value::Map(_) => json_of(node),
+        YamlValue::Text(text, _) => text.clone(),
+        YamlValue::Nothing => String::new(),
+        YamlValue::List(_) | YamlValue::Map(_) => json_of(node),
     }
 }
 
@@ -389,14 +389,14 @@ fn body_of(node: &Node) -> String {
 pub(super) fn json_of(node: &Node) -> String {
     let text_of = |text: &str| serde_json::Value::from(text).to_string();
     match &node.value {
-        Value::Nothing => "null".to_owned(),
-        Value::Text(text, _) if node.is_plain && is_json_scalar(text) => text.clone(),
-        Value::Text(text, _) => text_of(text),
-        Value::List(items) => {
+        YamlValue::Nothing => "null".to_owned(),
+        YamlValue::Text(text, _) if node.is_plain && is_json_scalar(text) => text.clone(),
+        YamlValue::Text(text, _) => text_of(text),
+        YamlValue::List(items) => {
             let items: Vec<_> = items.iter().map(json_of).collect();
             format!("[{}]", items.join(","))
         }
-        Value::Map(map) => {
+        YamlValue::Map(map) => {
             let pairs: Vec<_> = map
                 .iter()
                 .map(|(key, _, node)| format!("{}:{}", text_of(key), json_of(node)))

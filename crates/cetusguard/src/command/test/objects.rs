@@ -43,7 +43,7 @@ struct Declared {
 }
 
 /// The engine's answer about an object.
-pub(super) enum Found {
+pub(super) enum FoundObject {
     /// The description, with the whole answer.
     Object(Box<Object>, String),
     Missing,
@@ -159,7 +159,7 @@ fn read_object(reader: &mut FileReader<'_>, node: &Node) -> Option<Declared> {
 /// Returns the engine's answer that the file gives: fields, or a file in JSON.
 fn inspected(reader: &mut FileReader<'_>, node: &Node) -> Value {
     let text = match &node.value {
-        yaml::Value::Text(..) => reader.file("inspect", node).unwrap_or_default(),
+        yaml::YamlValue::Text(..) => reader.file("inspect", node).unwrap_or_default(),
         _ => json_of(node),
     };
     let value = serde_json::from_str::<Value>(&text).ok();
@@ -359,7 +359,7 @@ impl World {
     }
 
     /// Finds a container that the file declares by this very name.
-    pub(super) fn declared_container(&self, name: &str) -> Option<Found> {
+    pub(super) fn declared_container(&self, name: &str) -> Option<FoundObject> {
         let is_it = |one: &Declared| one.kind == ObjectKind::Container && one.name == name;
         self.declared.iter().any(is_it).then_some(())?;
         self.find(ObjectKind::Container, name).ok()
@@ -369,7 +369,7 @@ impl World {
     ///
     /// # Errors
     /// The file does not declare it.
-    pub(super) fn find(&self, kind: ObjectKind, word: &str) -> Result<Found, String> {
+    pub(super) fn find(&self, kind: ObjectKind, word: &str) -> Result<FoundObject, String> {
         let undeclared = || {
             format!(
                 "it depends on the {} {word}, which the file does not declare; add it to objects: \
@@ -380,7 +380,7 @@ impl World {
         };
         let declared = self.declared(kind, word).ok_or_else(undeclared)?;
         if declared.is_missing {
-            return Ok(Found::Missing);
+            return Ok(FoundObject::Missing);
         }
         let name = match declared.name.as_str() {
             ANY => self.starred_name(declared, word),
@@ -398,7 +398,7 @@ impl World {
         let answer = answer.to_string();
         let object = Object::read(kind, answer.as_bytes())
             .map_err(|why| format!("what the file says of the {} {word} is {why}", kind.name()))?;
-        Ok(Found::Object(Box::new(object), answer))
+        Ok(FoundObject::Object(Box::new(object), answer))
     }
 
     /// Returns the name of an object for which a star stands. The decision first asks about the
@@ -419,8 +419,8 @@ impl World {
     /// As for [`World::find`].
     pub(super) fn inspect(&self, word: &str) -> Result<Option<Inspection>, String> {
         match self.find(ObjectKind::Container, word)? {
-            Found::Missing => Ok(None),
-            Found::Object(_, answer) => Inspection::read(answer.as_bytes())
+            FoundObject::Missing => Ok(None),
+            FoundObject::Object(_, answer) => Inspection::read(answer.as_bytes())
                 .map(Some)
                 .map_err(|why| format!("what the file says of the container {word} is {why}")),
         }

@@ -13,7 +13,7 @@ use cetusguard_policy::{
 };
 
 use super::file::Expectation;
-use super::objects::{Found, World};
+use super::objects::{FoundObject, World};
 use cetusguard_proxy::{
     BODY_LIMIT, Guarded, MissingAnswer, Refusal, admit_headers, error_body, owner_of,
     viewer_by_header,
@@ -150,10 +150,12 @@ impl Court<'_> {
         };
         let found = self.world.find(ObjectKind::Container, word);
         match found.map_err(Halt::Undecided)? {
-            Found::Object(container, _) if viewer.shows(ObjectKind::Container, &container) => {
+            FoundObject::Object(container, _)
+                if viewer.shows(ObjectKind::Container, &container) =>
+            {
                 Ok(denial.decide_by_name(&container, profile))
             }
-            Found::Object(..) | Found::Missing => Ok(Verdict::Deny(denial)),
+            FoundObject::Object(..) | FoundObject::Missing => Ok(Verdict::Deny(denial)),
         }
     }
 
@@ -162,7 +164,7 @@ impl Court<'_> {
         let mut permit = permit;
         while let Some((kind, word)) = permit.question() {
             let found = self.world.find(kind, word).map_err(Halt::Undecided)?;
-            let Found::Object(object, _) = found else {
+            let FoundObject::Object(object, _) = found else {
                 return Err(no_such_object(kind, word).into());
             };
             // The container of a command, and the service of a task, are checked when the call is
@@ -190,8 +192,8 @@ impl Court<'_> {
     ) -> Result<Cleared, Halt> {
         let proxy = match &self.world.proxy {
             Some((name, _)) => match self.world.find(ObjectKind::Container, name) {
-                Ok(Found::Object(object, _)) => Some(object),
-                Ok(Found::Missing) | Err(_) => None,
+                Ok(FoundObject::Object(object, _)) => Some(object),
+                Ok(FoundObject::Missing) | Err(_) => None,
             },
             None => None,
         };
@@ -229,8 +231,8 @@ impl Court<'_> {
                 Question::Engine => (None, None),
             };
             let (is_there, answered) = match (&found, &inspection) {
-                (Some(Found::Object(object, _)), _) => (true, case.answer(Some(object))),
-                (Some(Found::Missing), _) => (false, case.answer(None)),
+                (Some(FoundObject::Object(object, _)), _) => (true, case.answer(Some(object))),
+                (Some(FoundObject::Missing), _) => (false, case.answer(None)),
                 (None, Some(inspection)) => {
                     let answered = case.answer_inspection(inspection.as_ref(), &engine_defaults());
                     (inspection.is_some(), answered)

@@ -1,7 +1,7 @@
 //! The comparison of an expectation with the ruling on its call.
 
 use cetusguard_policy::guard::Objection;
-use cetusguard_policy::{Call, Denial, Mode, Profile, Reason as DenialReason};
+use cetusguard_policy::{Call, Denial, DenialReason, Mode, Profile};
 use serde::Serialize;
 
 use super::file::Expectation;

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::events::EventReader;
-use super::figures::Figures;
-use super::state::{Poll, Report};
+use super::figures::ShownFigures;
+use super::state::{Poll, ProxyNews};
 use cetusguard_http1::{Body, Duplex, read_content, read_response_head, response_framing};
 use cetusguard_proxy::{Backend, Unreachable};
 
@@ -166,7 +166,7 @@ impl AdminClient {
     pub(super) async fn poll(&self) -> Result<Box<Poll>, Unavailable> {
         let asked = async {
             let metrics = self.get_ok("/metrics").await?;
-            let figures = Figures::read(&metrics, Instant::now());
+            let figures = ShownFigures::read(&metrics, Instant::now());
             let clients = parse(&self.get_ok("/clients").await?, "/clients")?;
             let policy = parse(&self.get_ok("/policy").await?, "/policy")?;
             let unready = match self.get("/readyz").await? {
@@ -247,9 +247,9 @@ impl AdminClient {
     }
 
     /// Reports refusals until the stream ends; returns why it ended.
-    async fn follow(&self, reports: &mpsc::Sender<Report>) -> Result<(), Why> {
+    async fn follow(&self, reports: &mpsc::Sender<ProxyNews>) -> Result<(), Why> {
         let (mut stream, mut body) = self.open_decisions().await?;
-        if reports.send(Report::Following).await.is_err() {
+        if reports.send(ProxyNews::Following).await.is_err() {
             return Ok(());
         }
         let mut reader = EventReader::default();
@@ -266,7 +266,7 @@ impl AdminClient {
             }
             let events = reader.push(&content);
             for event in events.map_err(|why| Why::Strange("/decisions", why))? {
-                if reports.send(Report::Event(event)).await.is_err() {
+                if reports.send(ProxyNews::Event(event)).await.is_err() {
                     return Ok(());
                 }
             }
@@ -275,10 +275,10 @@ impl AdminClient {
 }
 
 /// Reports refusals until the receiver is gone, and asks again for a stream that has ended.
-pub(super) async fn follow_refusals(client: Arc<AdminClient>, reports: mpsc::Sender<Report>) {
+pub(super) async fn follow_refusals(client: Arc<AdminClient>, reports: mpsc::Sender<ProxyNews>) {
     while let Err(why) = client.follow(&reports).await {
         let why = client.unavailable(why).to_string();
-        if reports.send(Report::NotFollowing(why)).await.is_err() {
+        if reports.send(ProxyNews::NotFollowing(why)).await.is_err() {
             return;
         }
         sleep(PAUSE).await;

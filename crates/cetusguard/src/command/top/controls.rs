@@ -1,6 +1,6 @@
 //! The wishes of the user: the filter, the pause and the end.
 
-use super::keys::Key;
+use super::keys::PressedKey;
 
 /// The largest filter, in characters.
 const LONGEST: usize = 60;
@@ -18,28 +18,28 @@ pub(super) struct Controls {
 
 impl Controls {
     /// Takes a key; returns true if the user has seen enough.
-    pub(super) fn press(&mut self, key: Key) -> bool {
+    pub(super) fn press(&mut self, key: PressedKey) -> bool {
         let Some(mut draft) = self.draft.take() else {
             match key {
-                Key::Quit | Key::Char('q' | 'Q') => return true,
-                Key::Char('p' | ' ') => self.is_paused = !self.is_paused,
-                Key::Char('f' | '/') => self.draft = Some(self.filter.clone()),
-                Key::Escape => self.filter.clear(),
+                PressedKey::Quit | PressedKey::Char('q' | 'Q') => return true,
+                PressedKey::Char('p' | ' ') => self.is_paused = !self.is_paused,
+                PressedKey::Char('f' | '/') => self.draft = Some(self.filter.clone()),
+                PressedKey::Escape => self.filter.clear(),
                 _ => {}
             }
             return false;
         };
         match key {
-            Key::Quit => return true,
-            Key::Escape => return false,
-            Key::Enter => {
+            PressedKey::Quit => return true,
+            PressedKey::Escape => return false,
+            PressedKey::Enter => {
                 self.filter = draft;
                 return false;
             }
-            Key::DeleteLine => draft.clear(),
-            Key::Backspace => drop(draft.pop()),
-            Key::Char(c) if draft.chars().count() < LONGEST => draft.push(c),
-            Key::Char(_) => {}
+            PressedKey::DeleteLine => draft.clear(),
+            PressedKey::Backspace => drop(draft.pop()),
+            PressedKey::Char(c) if draft.chars().count() < LONGEST => draft.push(c),
+            PressedKey::Char(_) => {}
         }
         self.draft = Some(draft);
         false

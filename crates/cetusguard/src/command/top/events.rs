@@ -8,9 +8,9 @@ const LARGEST: usize = 1 << 20;
 
 /// An event of the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     /// A call was refused, or would have been.
-    Refused(Box<Decision>),
+    Refused(Box<ShownDecision>),
     /// So many decisions were lost.
     Lost(u64),
 }
@@ -18,7 +18,7 @@ pub(super) enum Event {
 /// The part of a decision that is shown.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]
-pub(super) struct Decision {
+pub(super) struct ShownDecision {
     pub(super) time: String,
     pub(super) decision: String,
     pub(super) method: String,
@@ -33,7 +33,7 @@ pub(super) struct Decision {
 }
 
 #[derive(Deserialize)]
-struct Loss {
+struct LostEvents {
     count: u64,
 }
 
@@ -49,7 +49,7 @@ impl EventReader {
     ///
     /// # Errors
     /// Returns why the stream cannot be read any further.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, String> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<StreamEvent>, String> {
         self.waiting.extend_from_slice(bytes);
         let mut events = Vec::new();
         let mut begin = 0;
@@ -69,7 +69,7 @@ impl EventReader {
 
 /// Parses the lines of one event; returns `None` for a comment, and for a kind of event that this
 /// version does not know.
-fn parse_event(text: &str) -> Result<Option<Event>, String> {
+fn parse_event(text: &str) -> Result<Option<StreamEvent>, String> {
     let (mut kind, mut data) = ("message", "");
     for line in text.lines() {
         match line.split_once(": ") {
@@ -81,10 +81,12 @@ fn parse_event(text: &str) -> Result<Option<Event>, String> {
     let wrong = |error: serde_json::Error| error.to_string();
     Ok(match kind {
         _ if data.is_empty() => None,
-        "message" => Some(Event::Refused(serde_json::from_str(data).map_err(wrong)?)),
+        "message" => Some(StreamEvent::Refused(
+            serde_json::from_str(data).map_err(wrong)?,
+        )),
         "lost" => {
-            let loss: Loss = serde_json::from_str(data).map_err(wrong)?;
-            Some(Event::Lost(loss.count))
+            let loss: LostEvents = serde_json::from_str(data).map_err(wrong)?;
+            Some(StreamEvent::Lost(loss.count))
         }
         _ => None,
     })
@@ -100,9 +102,9 @@ mod tests {
             event: lost\ndata: {\"count\":7}\n\nevent: other\ndata: x\n\n\
             data: {\"path\":\"/b\"}\n\n";
         let path = |path: &str| {
-            Event::Refused(Box::new(Decision {
+            StreamEvent::Refused(Box::new(ShownDecision {
                 path: path.to_owned(),
-                ..Decision::default()
+                ..ShownDecision::default()
             }))
         };
         for size in 1..=stream.len() {
@@ -111,7 +113,11 @@ mod tests {
             for part in stream.as_bytes().chunks(size) {
                 events.extend(reader.push(part).expect("events"));
             }
-            assert_eq!(events, [path("/a"), Event::Lost(7), path("/b")], "{size}");
+            assert_eq!(
+                events,
+                [path("/a"), StreamEvent::Lost(7), path("/b")],
+                "{size}"
+            );
             assert!(reader.waiting.is_empty());
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// The metrics that are shown.
 #[derive(Clone, Debug)]
-pub(super) struct Figures {
+pub(super) struct ShownFigures {
     at: Instant,
     /// Requests that have ended since the start.
     requests: f64,
@@ -39,7 +39,7 @@ pub(super) struct Rates {
     pub(super) unenforced: Vec<(String, f64)>,
 }
 
-impl Figures {
+impl ShownFigures {
     /// Reads the text format of Prometheus (version 0.0.4). Lines that are not understood belong to
     /// metrics that are not shown.
     pub(super) fn read(text: &str, at: Instant) -> Self {
@@ -52,7 +52,7 @@ impl Figures {
             log_lost: 0.0,
             gauges: BTreeMap::new(),
         };
-        for sample in text.lines().filter_map(Sample::parse) {
+        for sample in text.lines().filter_map(MetricSample::parse) {
             let reason = || sample.label("reason").unwrap_or_default().to_owned();
             match sample.name {
                 "cetusguard_requests_total" => figures.requests += sample.value,
@@ -119,13 +119,13 @@ fn growth(now: f64, before: f64) -> f64 {
 
 /// A line of the text format.
 #[derive(Debug)]
-struct Sample<'t> {
+struct MetricSample<'t> {
     name: &'t str,
     labels: &'t str,
     value: f64,
 }
 
-impl<'t> Sample<'t> {
+impl<'t> MetricSample<'t> {
     fn parse(line: &'t str) -> Option<Self> {
         if line.starts_with('#') {
             return None;
@@ -177,11 +177,11 @@ cetusguard_unenforced_refusals_total{profile="b",reason="no_rule"} 1
     #[test]
     fn rates_are_those_between_two_polls() {
         let start = Instant::now();
-        let before = Figures::read(BEFORE, start);
+        let before = ShownFigures::read(BEFORE, start);
         assert_eq!(before.gauge("cetusguard_connections"), Some(3.0));
         assert_eq!(before.gauge("cetusguard_streams"), Some(3.0));
         assert_eq!(before.gauge("cetusguard_exchanges"), None);
-        let after = Figures::read(AFTER, start + Duration::from_secs(2));
+        let after = ShownFigures::read(AFTER, start + Duration::from_secs(2));
         let rates = |list: &[(&str, f64)]| -> Vec<(String, f64)> {
             list.iter()
                 .map(|(reason, rate)| ((*reason).to_owned(), *rate))
@@ -201,8 +201,8 @@ cetusguard_unenforced_refusals_total{profile="b",reason="no_rule"} 1
     #[test]
     fn counters_of_a_new_process_begin_at_zero() {
         let start = Instant::now();
-        let before = Figures::read("cetusguard_requests_total 900\n", start);
-        let after = Figures::read(
+        let before = ShownFigures::read("cetusguard_requests_total 900\n", start);
+        let after = ShownFigures::read(
             "cetusguard_requests_total 4\n",
             start + Duration::from_secs(1),
         );

@@ -2,7 +2,7 @@
 
 /// A key that was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum PressedKey {
     /// A key that writes a character.
     Char(char),
     Enter,
@@ -18,22 +18,22 @@ const ESCAPE: u8 = 0x1b;
 
 /// Cuts the bytes of one read into keys. Sequences of other keys, such as arrows, are dropped: a
 /// terminal sends each in one piece.
-pub(super) fn read_keys(bytes: &[u8]) -> Vec<Key> {
+pub(super) fn read_keys(bytes: &[u8]) -> Vec<PressedKey> {
     let mut keys = Vec::new();
     let mut rest = bytes;
     while let [first, behind @ ..] = rest {
         rest = behind;
         match *first {
             ESCAPE => match sequence_length(behind) {
-                0 => keys.push(Key::Escape),
+                0 => keys.push(PressedKey::Escape),
                 length => rest = &behind[length..],
             },
-            b'\r' | b'\n' => keys.push(Key::Enter),
-            0x08 | 0x7f => keys.push(Key::Backspace),
-            0x15 => keys.push(Key::DeleteLine),
-            0x03 | 0x04 => keys.push(Key::Quit),
+            b'\r' | b'\n' => keys.push(PressedKey::Enter),
+            0x08 | 0x7f => keys.push(PressedKey::Backspace),
+            0x15 => keys.push(PressedKey::DeleteLine),
+            0x03 | 0x04 => keys.push(PressedKey::Quit),
             byte if byte.is_ascii_control() => {}
-            byte if byte.is_ascii() => keys.push(Key::Char(byte.into())),
+            byte if byte.is_ascii() => keys.push(PressedKey::Char(byte.into())),
             _ => {
                 let text = &bytes[bytes.len() - behind.len() - 1..];
                 let length = text
@@ -44,7 +44,7 @@ pub(super) fn read_keys(bytes: &[u8]) -> Vec<Key> {
                 let c = std::str::from_utf8(&text[..=length])
                     .ok()
                     .and_then(|text| text.chars().next());
-                keys.extend(c.map(Key::Char));
+                keys.extend(c.map(PressedKey::Char));
                 rest = &behind[length..];
             }
         }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn bytes_of_a_terminal_are_keys() {
-        use Key::{Backspace, Char, DeleteLine, Enter, Escape, Quit};
+        use PressedKey::{Backspace, Char, DeleteLine, Enter, Escape, Quit};
         for (bytes, keys) in [
             (&b"qp"[..], &[Char('q'), Char('p')][..]),
             ("é漢".as_bytes(), &[Char('é'), Char('漢')]),

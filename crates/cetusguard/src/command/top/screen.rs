@@ -18,7 +18,7 @@ use rustix::termios::{
 };
 use tokio::sync::mpsc;
 
-use super::keys::{Key, read_keys};
+use super::keys::{PressedKey, read_keys};
 
 /// The alternate screen without its cursor: the lines above stay as they were.
 const OPEN: &str = "\x1b[?1049h\x1b[?25l";
@@ -96,7 +96,7 @@ impl Screen {
     }
 
     /// Returns the keys of the terminal; `None` if standard input is no terminal.
-    pub(super) fn keys(&self) -> io::Result<Option<mpsc::Receiver<Key>>> {
+    pub(super) fn keys(&self) -> io::Result<Option<mpsc::Receiver<PressedKey>>> {
         let terminal = lock(&self.terminal);
         let Some((input, _)) = &terminal.input else {
             return Ok(None);
@@ -188,7 +188,7 @@ fn key_modes(mut modes: Termios) -> Termios {
 }
 
 /// Reads keys until the terminal is gone, or until nobody waits for them.
-fn send_keys(input: &OwnedFd, keys: &mpsc::Sender<Key>) {
+fn send_keys(input: &OwnedFd, keys: &mpsc::Sender<PressedKey>) {
     let mut bytes = [0; 256];
     loop {
         let mut ready = [PollFd::new(input, PollFlags::IN)];

@@ -6,15 +6,15 @@ use cetusguard_config::address::Address;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::events::{Decision, Event};
-use super::figures::{Figures, Rates};
+use super::events::{ShownDecision, StreamEvent};
+use super::figures::{Rates, ShownFigures};
 
 /// Refusals that are kept. Equal ones share a place.
 const KEPT: usize = 200;
 
 /// News about the proxy.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum ProxyNews {
     /// A poll was answered.
     Poll(Box<Poll>),
     /// A poll was not answered, for this reason.
@@ -24,14 +24,14 @@ pub(super) enum Report {
     /// The stream of decisions has ended, or did not begin, for this reason.
     NotFollowing(String),
     /// The stream has sent this.
-    Event(Event),
+    Event(StreamEvent),
 }
 
 /// The answers to one poll.
 #[derive(Clone, Debug)]
 pub(super) struct Poll {
-    pub(super) figures: Figures,
-    pub(super) clients: Clients,
+    pub(super) figures: ShownFigures,
+    pub(super) clients: ClientsAnswer,
     pub(super) policy: Policy,
     /// The reason why the proxy is not ready, if it is not.
     pub(super) unready: Option<String>,
@@ -39,14 +39,14 @@ pub(super) struct Poll {
 
 /// The answer of `/clients`, as far as it is shown.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Clients {
-    pub(super) clients: Vec<ConnectedClient>,
+pub(super) struct ClientsAnswer {
+    pub(super) clients: Vec<ShownClient>,
     pub(super) clients_left_out: usize,
 }
 
 /// A client that is connected.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct ConnectedClient {
+pub(super) struct ShownClient {
     pub(super) client: String,
     pub(super) container: Option<String>,
     pub(super) certificate: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct ConnectedClient {
     streams_left_out: usize,
 }
 
-impl ConnectedClient {
+impl ShownClient {
     pub(super) fn streams(&self) -> usize {
         self.streams.len() + self.streams_left_out
     }
@@ -68,14 +68,14 @@ pub(super) struct Policy {
     pub(super) version: String,
     pub(super) hash: String,
     pub(super) generation: u64,
-    pub(super) last_reload: Option<Reload>,
+    pub(super) last_reload: Option<ShownReload>,
     /// The warnings of `check`; `None` before they are known.
     pub(super) warnings: Option<Vec<Warning>>,
 }
 
 /// The last reload.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Reload {
+pub(super) struct ShownReload {
     pub(super) time: String,
     pub(super) result: String,
     pub(super) mistakes: Vec<String>,
@@ -91,9 +91,9 @@ pub(super) struct Warning {
 
 /// A refused call, and how often it was refused.
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
+pub(super) struct RefusedCall {
     /// The last one of them.
-    pub(super) decision: Box<Decision>,
+    pub(super) decision: Box<ShownDecision>,
     pub(super) count: u64,
 }
 
@@ -104,7 +104,7 @@ pub(super) struct Top {
     pub(super) poll: Option<Box<Poll>>,
     pub(super) rates: Option<Rates>,
     /// The newest first.
-    pub(super) refusals: VecDeque<Refused>,
+    pub(super) refusals: VecDeque<RefusedCall>,
     /// Decisions that were lost.
     pub(super) lost: u64,
     /// The reason why the figures are those of an earlier time.
@@ -126,17 +126,19 @@ impl Top {
         }
     }
 
-    pub(super) fn note(&mut self, report: Report) {
+    pub(super) fn note(&mut self, report: ProxyNews) {
         match report {
-            Report::Poll(poll) => self.note_poll(poll),
-            Report::NoPoll(why) => {
+            ProxyNews::Poll(poll) => self.note_poll(poll),
+            ProxyNews::NoPoll(why) => {
                 self.rates = None;
                 self.no_poll = Some(why);
             }
-            Report::Following => self.not_following = None,
-            Report::NotFollowing(why) => self.not_following = Some(why),
-            Report::Event(Event::Lost(count)) => self.lost = self.lost.saturating_add(count),
-            Report::Event(Event::Refused(decision)) => self.note_refusal(decision),
+            ProxyNews::Following => self.not_following = None,
+            ProxyNews::NotFollowing(why) => self.not_following = Some(why),
+            ProxyNews::Event(StreamEvent::Lost(count)) => {
+                self.lost = self.lost.saturating_add(count)
+            }
+            ProxyNews::Event(StreamEvent::Refused(decision)) => self.note_refusal(decision),
         }
     }
 
@@ -175,13 +177,13 @@ impl Top {
     }
 
     /// Puts a refusal before the others. An equal one gives it its count.
-    fn note_refusal(&mut self, decision: Box<Decision>) {
-        let is_equal = |other: &Refused| is_same_call(&other.decision, &decision);
+    fn note_refusal(&mut self, decision: Box<ShownDecision>) {
+        let is_equal = |other: &RefusedCall| is_same_call(&other.decision, &decision);
         let place = self.refusals.iter().position(is_equal);
         let before = place
             .and_then(|place| self.refusals.remove(place))
             .map_or(0, |refused| refused.count);
-        self.refusals.push_front(Refused {
+        self.refusals.push_front(RefusedCall {
             decision,
             count: before + 1,
         });
@@ -190,8 +192,8 @@ impl Top {
 }
 
 /// Returns whether two refusals are of equal calls of one client, for the same reason.
-fn is_same_call(one: &Decision, other: &Decision) -> bool {
-    let key = |decision: &Decision| {
+fn is_same_call(one: &ShownDecision, other: &ShownDecision) -> bool {
+    let key = |decision: &ShownDecision| {
         [
             decision.decision.clone(),
             decision.method.clone(),
@@ -230,11 +232,11 @@ pub(super) fn client_name<'n>(
 mod tests {
     use super::*;
 
-    fn refusal(path: &str, client: &str) -> Report {
-        Report::Event(Event::Refused(Box::new(Decision {
+    fn refusal(path: &str, client: &str) -> ProxyNews {
+        ProxyNews::Event(StreamEvent::Refused(Box::new(ShownDecision {
             path: path.to_owned(),
             client: client.to_owned(),
-            ..Decision::default()
+            ..ShownDecision::default()
         })))
     }
 
@@ -305,7 +307,7 @@ mod tests {
     fn lost_decisions_are_added_up() {
         let mut top = Top::new(&Address::Inherited(None));
         for count in [3, 4, u64::MAX] {
-            top.note(Report::Event(Event::Lost(count)));
+            top.note(ProxyNews::Event(StreamEvent::Lost(count)));
         }
         assert_eq!(top.lost, u64::MAX);
     }

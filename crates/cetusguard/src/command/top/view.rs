@@ -3,11 +3,11 @@
 use textwrap::core::display_width;
 
 use super::controls::Controls;
-use super::events::Decision;
+use super::events::ShownDecision;
 use super::figures::Rates;
 use super::screen::Size;
-use super::state::{Policy, Poll, Refused, Top, client_name};
-use crate::command::page::{Look, count};
+use super::state::{Policy, Poll, RefusedCall, Top, client_name};
+use crate::command::page::{Emphasis, count};
 use cetusguard_config::printed::harmless;
 
 /// The place for the lines.
@@ -32,7 +32,7 @@ const INDENT: &str = "          ";
 /// The digits of the policy's hash that are shown.
 const HASH: usize = 12;
 
-pub(super) type Line = (Look, String);
+pub(super) type Line = (Emphasis, String);
 
 /// Returns the lines. None has a character that could control a terminal.
 pub(super) fn lines(top: &Top, extent: Extent) -> Vec<Line> {
@@ -68,9 +68,9 @@ pub(super) fn screen_lines(top: &Top, size: Size, controls: &Controls) -> Vec<Li
     let Size { width, height } = size;
     let height = height - 1;
     let mut lines = lines(top, Extent::Screen(Size { width, height }));
-    lines.resize(height, (Look::Plain, String::new()));
+    lines.resize(height, (Emphasis::Plain, String::new()));
     let keys = cut(&harmless(&controls.line()), width.saturating_sub(1));
-    lines.push((Look::Heading, keys));
+    lines.push((Emphasis::Heading, keys));
     lines
 }
 
@@ -81,14 +81,14 @@ fn wrap_state(lines: Vec<Line>, size: Size) -> Vec<Line> {
     if all.len() <= size.height / 2 {
         return all;
     }
-    let trouble = wrap_lines(&lines, size.width, |look| look == Look::Bad);
+    let trouble = wrap_lines(&lines, size.width, |look| look == Emphasis::Bad);
     match trouble.len() <= size.height * 2 / 3 {
         true => trouble,
         false => lines,
     }
 }
 
-fn wrap_lines(lines: &[Line], width: usize, is_wrapped: impl Fn(Look) -> bool) -> Vec<Line> {
+fn wrap_lines(lines: &[Line], width: usize, is_wrapped: impl Fn(Emphasis) -> bool) -> Vec<Line> {
     let options = textwrap::Options::new(width.saturating_sub(1))
         .subsequent_indent(INDENT)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
@@ -126,32 +126,35 @@ fn describe_state(top: &Top, extent: Extent, lines: &mut Vec<Line>) {
         let policy = &poll.policy;
         let hash: String = policy.hash.chars().take(HASH).collect();
         lines.push((
-            Look::Heading,
+            Emphasis::Heading,
             format!(
                 "cetusguard {} at {}, policy {hash}, generation {}",
                 policy.version, top.address, policy.generation
             ),
         ));
         lines.push(match &poll.unready {
-            None => (Look::Good, "engine    ready".to_owned()),
-            Some(why) => (Look::Bad, format!("engine    {}", why.trim())),
+            None => (Emphasis::Good, "engine    ready".to_owned()),
+            Some(why) => (Emphasis::Bad, format!("engine    {}", why.trim())),
         });
         describe_rates(top.rates.as_ref(), lines);
-        lines.push((Look::Plain, describe_places(poll)));
+        lines.push((Emphasis::Plain, describe_places(poll)));
         describe_policy(policy, extent, lines);
         describe_lost_records(poll, lines);
     }
     if top.lost > 0 {
         let text = format!("lost      {} refusals came too fast to be shown", top.lost);
-        lines.push((Look::Warning, text));
+        lines.push((Emphasis::Warning, text));
     }
     if let Some(why) = &top.no_poll {
-        lines.push((Look::Bad, format!("problem   these figures are old: {why}")));
+        lines.push((
+            Emphasis::Bad,
+            format!("problem   these figures are old: {why}"),
+        ));
     }
     // A listener that is away is told once.
     if let Some(why) = top.not_following.as_ref().filter(|_| top.no_poll.is_none()) {
         lines.push((
-            Look::Bad,
+            Emphasis::Bad,
             format!("problem   refusals are not followed: {why}"),
         ));
     }
@@ -159,19 +162,19 @@ fn describe_state(top: &Top, extent: Extent, lines: &mut Vec<Line>) {
 
 fn describe_rates(rates: Option<&Rates>, lines: &mut Vec<Line>) {
     let Some(rates) = rates else {
-        lines.push((Look::Plain, "requests  …".to_owned()));
+        lines.push((Emphasis::Plain, "requests  …".to_owned()));
         return;
     };
     let text = format!("requests  {:.1} a second", rates.requests);
-    lines.push((Look::Plain, text));
+    lines.push((Emphasis::Plain, text));
     let look = match rates.refusals.is_empty() {
-        true => Look::Plain,
-        false => Look::Bad,
+        true => Emphasis::Plain,
+        false => Emphasis::Bad,
     };
     lines.push((look, describe_reasons("refusals", &rates.refusals)));
     if !rates.unenforced.is_empty() {
         let text = describe_reasons("audited", &rates.unenforced);
-        lines.push((Look::Warning, format!("{text} (not enforced)")));
+        lines.push((Emphasis::Warning, format!("{text} (not enforced)")));
     }
 }
 
@@ -214,12 +217,12 @@ fn describe_lost_records(poll: &Poll, lines: &mut Vec<Line>) {
         let records = count_of(audit, "record");
         let what =
             format!("audit     {records} lost since the start: its file or its reader fails");
-        lines.push((Look::Bad, what));
+        lines.push((Emphasis::Bad, what));
     }
     if log > 0.0 {
         let log_lines = count_of(log, "line");
         let what = format!("log       {log_lines} lost since the start: its reader is too slow");
-        lines.push((Look::Bad, what));
+        lines.push((Emphasis::Bad, what));
     }
 }
 
@@ -234,7 +237,7 @@ fn describe_policy(policy: &Policy, extent: Extent, lines: &mut Vec<Line>) {
             "reload    failed at {}, the policy stays as it was: {mistakes}",
             reload.time
         );
-        lines.push((Look::Bad, text));
+        lines.push((Emphasis::Bad, text));
     }
     let warnings = policy.warnings.as_deref().unwrap_or_default();
     if warnings.is_empty() {
@@ -245,12 +248,12 @@ fn describe_policy(policy: &Policy, extent: Extent, lines: &mut Vec<Line>) {
         Extent::Screen(_) => WARNINGS,
     };
     let number = count(warnings.len(), "warning");
-    lines.push((Look::Warning, format!("policy    {number} of check")));
+    lines.push((Emphasis::Warning, format!("policy    {number} of check")));
     for warning in warnings.iter().take(shown) {
         let profile = warning.profile.as_ref();
         let profile = profile.map_or(String::new(), |name| format!("profile {name}: "));
         let text = format!("{INDENT}{profile}{}; {}", warning.detail, warning.hint);
-        lines.push((Look::Warning, text));
+        lines.push((Emphasis::Warning, text));
     }
 }
 
@@ -262,17 +265,17 @@ fn count_of(number: f64, one: &str) -> String {
 
 /// Adds a blank line, a heading, and the newest refusals with the lines that would allow them.
 fn describe_refusals(top: &Top, extent: Extent, place: usize, lines: &mut Vec<Line>) {
-    lines.push((Look::Plain, String::new()));
-    lines.push((Look::Heading, "Last refusals".to_owned()));
+    lines.push((Emphasis::Plain, String::new()));
+    lines.push((Emphasis::Heading, "Last refusals".to_owned()));
     if top.refusals.is_empty() {
-        lines.push((Look::Faint, "none since this view began".to_owned()));
+        lines.push((Emphasis::Faint, "none since this view began".to_owned()));
         return;
     }
     let width = match extent {
         Extent::Whole => usize::MAX,
         Extent::Screen(size) => size.width,
     };
-    let shown: Vec<&Refused> = top.refusals.iter().take(ROWS.min(place)).collect();
+    let shown: Vec<&RefusedCall> = top.refusals.iter().take(ROWS.min(place)).collect();
     let rows: Vec<Vec<String>> = shown
         .iter()
         .map(|refused| refusal_row(refused, width))
@@ -285,8 +288,8 @@ fn describe_refusals(top: &Top, extent: Extent, place: usize, lines: &mut Vec<Li
             return;
         }
         let look = match is_enforced(&refused.decision) {
-            true => Look::Plain,
-            false => Look::Warning,
+            true => Emphasis::Plain,
+            false => Emphasis::Warning,
         };
         let new = std::iter::once((look, row)).chain(remedies);
         lines.extend(new.take(left));
@@ -294,12 +297,12 @@ fn describe_refusals(top: &Top, extent: Extent, place: usize, lines: &mut Vec<Li
     }
 }
 
-fn is_enforced(decision: &Decision) -> bool {
+fn is_enforced(decision: &ShownDecision) -> bool {
     decision.decision != "would_deny"
 }
 
 /// Returns the columns of a refusal: the call is the last one, and takes the rest of the line.
-fn refusal_row(refused: &Refused, width: usize) -> Vec<String> {
+fn refusal_row(refused: &RefusedCall, width: usize) -> Vec<String> {
     let decision = &refused.decision;
     // The time of the day, of 2026-11-27T12:00:01.123Z.
     let time = decision.time.get(11..19).unwrap_or_default();
@@ -324,7 +327,7 @@ fn refusal_row(refused: &Refused, width: usize) -> Vec<String> {
 }
 
 /// Returns the lines of a policy that would allow a call.
-fn remedies(decision: &Decision) -> Vec<Line> {
+fn remedies(decision: &ShownDecision) -> Vec<Line> {
     // No rule has a blank behind a comma.
     let rules = decision
         .add_rules
@@ -335,7 +338,7 @@ fn remedies(decision: &Decision) -> Vec<Line> {
     let exception = exception.map(|list| format!("  = guard-allow: {list}"));
     rules
         .chain(exception)
-        .map(|line| (Look::Faint, line))
+        .map(|line| (Emphasis::Faint, line))
         .collect()
 }
 
@@ -368,12 +371,19 @@ fn describe_clients(top: &Top, extent: Extent, place: usize, lines: &mut Vec<Lin
         ]);
     }
     let hidden = all - (rows.len() - 1);
-    lines.push((Look::Plain, String::new()));
+    lines.push((Emphasis::Plain, String::new()));
     for (at, mut row) in align(&rows, width).into_iter().enumerate() {
         if at == 0 && hidden > 0 {
             row.push_str(&format!("  ({hidden} more)"));
         }
-        lines.push((if at == 0 { Look::Heading } else { Look::Plain }, row));
+        lines.push((
+            if at == 0 {
+                Emphasis::Heading
+            } else {
+                Emphasis::Plain
+            },
+            row,
+        ));
     }
 }
 
@@ -432,9 +442,9 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::command::top::events::Event;
-    use crate::command::top::figures::Figures;
-    use crate::command::top::state::Report;
+    use crate::command::top::events::StreamEvent;
+    use crate::command::top::figures::ShownFigures;
+    use crate::command::top::state::ProxyNews;
     use cetusguard_config::address::Address;
 
     const METRICS: &str = r#"cetusguard_requests_total{profile="a",outcome="no_rule"} 4
@@ -480,15 +490,15 @@ cetusguard_log_records_lost_total 1
             clients.join(",")
         );
         Box::new(Poll {
-            figures: Figures::read(metrics, at),
+            figures: ShownFigures::read(metrics, at),
             clients: serde_json::from_str(&clients).expect("clients"),
             policy: policy(),
             unready: Some("not ready: the engine is away\n".to_owned()),
         })
     }
 
-    fn refusal(path: &str, decision: &str) -> Report {
-        Report::Event(Event::Refused(Box::new(Decision {
+    fn refusal(path: &str, decision: &str) -> ProxyNews {
+        ProxyNews::Event(StreamEvent::Refused(Box::new(ShownDecision {
             time: "2026-11-27T12:34:56.789Z".to_owned(),
             decision: decision.to_owned(),
             method: "GET".to_owned(),
@@ -498,7 +508,7 @@ cetusguard_log_records_lost_total 1
             reason: "no_rule".to_owned(),
             add_rules: format!("GET {path}, GET .*"),
             guard_allow: "privileged".to_owned(),
-            ..Decision::default()
+            ..ShownDecision::default()
         })))
     }
 
@@ -513,8 +523,8 @@ cetusguard_log_records_lost_total 1
         top.note(refusal("/audited", "would_deny"));
         top.note(refusal("/twice", ""));
         top.note(refusal("/twice", ""));
-        top.note(Report::Event(Event::Lost(7)));
-        top.note(Report::NotFollowing("four others read".to_owned()));
+        top.note(ProxyNews::Event(StreamEvent::Lost(7)));
+        top.note(ProxyNews::NotFollowing("four others read".to_owned()));
         top
     }
 
@@ -608,7 +618,7 @@ cetusguard_log_records_lost_total 1
     #[test]
     fn reasons_are_broken_into_lines_where_there_is_place() {
         let mut top = Top::new(&Address::Inherited(None));
-        top.note(Report::NoPoll(format!("{}end", "word ".repeat(20))));
+        top.note(ProxyNews::NoPoll(format!("{}end", "word ".repeat(20))));
         let shown = |height| text(&top, Extent::Screen(Size { width: 40, height }));
         assert!(shown(24).contains("\n          word"), "{}", shown(24));
         assert!(shown(24).contains("end\n"), "{}", shown(24));
@@ -618,7 +628,7 @@ cetusguard_log_records_lost_total 1
     #[test]
     fn old_figures_are_told() {
         let mut top = busy();
-        top.note(Report::NoPoll("no answer".to_owned()));
+        top.note(ProxyNews::NoPoll("no answer".to_owned()));
         let text = text(&top, Extent::Whole);
         assert!(text.contains("these figures are old: no answer"), "{text}");
         assert!(text.contains("requests  …\n"), "{text}");

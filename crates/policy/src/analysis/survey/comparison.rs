@@ -56,7 +56,7 @@ impl Surveyor {
     /// the endpoint table.
     #[must_use]
     pub fn compare_rules(&self, old: &Profile, new: &Profile) -> Vec<CallChange> {
-        let [old, new] = [old, new].map(|profile| Side {
+        let [old, new] = [old, new].map(|profile| ComparedRules {
             profile,
             rules: self.survey_rules(profile),
         });
@@ -90,7 +90,7 @@ impl Surveyor {
 }
 
 /// The rules of one of the two profiles.
-struct Side<'p> {
+struct ComparedRules<'p> {
     profile: &'p Profile,
     rules: Vec<SurveyedRule<'p>>,
 }
@@ -108,7 +108,7 @@ struct PathSet<'s> {
     is_closed: bool,
 }
 
-impl Side<'_> {
+impl ComparedRules<'_> {
     /// Returns the paths of an endpoint that the profile allows with a method.
     fn paths(&self, endpoint: &'static Endpoint, method: Method) -> PathSet<'_> {
         let mut set = PathSet {
@@ -232,7 +232,11 @@ fn opens(known: &SurveyedRule<'_>, endpoint: &Endpoint, method: Method) -> bool 
         .is_ok_and(|call| matches!(decide(call, known.alone()), Verdict::Allow(_)))
 }
 
-fn reveals_differently(endpoint: &'static Endpoint, old: &Side<'_>, new: &Side<'_>) -> bool {
+fn reveals_differently(
+    endpoint: &'static Endpoint,
+    old: &ComparedRules<'_>,
+    new: &ComparedRules<'_>,
+) -> bool {
     endpoint.reveals().is_some() && old.revealing_rules(endpoint) != new.revealing_rules(endpoint)
 }
 
@@ -240,8 +244,8 @@ fn compare_endpoint(
     endpoint: &'static Endpoint,
     method: Method,
     shape: Option<&Language>,
-    old: &Side<'_>,
-    new: &Side<'_>,
+    old: &ComparedRules<'_>,
+    new: &ComparedRules<'_>,
 ) -> Vec<Difference> {
     let (before, after) = (old.paths(endpoint, method), new.paths(endpoint, method));
     let wants_name = [old, new].map(|side| side.wants_name(endpoint));
@@ -291,7 +295,7 @@ fn compare_endpoint(
         .symmetric_difference(&after.texts)
         .copied()
         .collect();
-    let is_conditional = |side: &Side<'_>| {
+    let is_conditional = |side: &ComparedRules<'_>| {
         let mut rules = side.rules.iter();
         rules
             .any(|known| changed.contains(known.rule.text()) && known.rule.denies_in_part(endpoint))

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{CATCH_ALL_THRESHOLD, CallResult, EXAMPLE_OBJECTS, Shapes, call_of_endpoint, try_call};
 use crate::endpoint::Endpoint;
 use crate::guard::{Duty, duty};
-use crate::identity::limit::Limits;
+use crate::identity::limit::ClientLimits;
 use crate::identity::profile::{Mode, Profile};
 use crate::request::call::Call;
 use crate::request::method::Method;
@@ -24,7 +24,7 @@ fn profile_with_rule(rule: &Rule, profile: &Profile) -> Profile {
     Profile {
         name: profile.name.clone(),
         rules,
-        limits: Limits::default(),
+        limits: ClientLimits::default(),
         guard,
         targets: Arc::default(),
         mode: Mode::Enforce,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A kind of exception: the words of its syntax, and a help text about the calls that it allows.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct ExceptionKind {
     /// The word before the `=`.
     pub name: &'static str,
     /// The form of the value behind it; empty if there is no value.
@@ -13,12 +13,12 @@ pub struct Kind {
     pub help: &'static str,
 }
 
-const fn kind(name: &'static str, value: &'static str, help: &'static str) -> Kind {
-    Kind { name, value, help }
+const fn kind(name: &'static str, value: &'static str, help: &'static str) -> ExceptionKind {
+    ExceptionKind { name, value, help }
 }
 
 /// Every kind of exception of `guard-allow`, in the order of the documentation.
-pub const KINDS: &[Kind] = &[
+pub const KINDS: &[ExceptionKind] = &[
     kind(
         "annotation",
         "PATTERN",
@@ -223,7 +223,7 @@ pub const KINDS: &[Kind] = &[
     kind("volumes-from", "", "All volumes of another container."),
 ];
 
-impl fmt::Display for Kind {
+impl fmt::Display for ExceptionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, value, .. } = self;
         if value.is_empty() {

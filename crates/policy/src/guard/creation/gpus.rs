@@ -6,7 +6,7 @@ use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
 
 /// A request for devices.
-struct Request<'j> {
+struct GpuRequest<'j> {
     /// The number of devices; `None` for all of them, or for a number that is not known.
     count: Option<u64>,
     driver: &'j str,
@@ -17,7 +17,7 @@ pub(super) fn requested(judge: &mut Judge<'_>, creation: &Creation, body: &Json<
     if creation.max_gpus.is_none() && creation.gpu_drivers.is_none() {
         return;
     }
-    let (path, read): (_, for<'j> fn(&'j Json<'_>) -> Request<'j>) = match api {
+    let (path, read): (_, for<'j> fn(&'j Json<'_>) -> GpuRequest<'j>) = match api {
         Api::Docker => ("HostConfig.DeviceRequests", of_docker),
         Api::Libpod => ("gpus", of_podman),
         Api::Service => (
@@ -79,28 +79,28 @@ fn count_ids<'j>(ids: impl Iterator<Item = &'j str>) -> Option<u64> {
     })
 }
 
-fn of_docker<'j>(request: &'j Json<'_>) -> Request<'j> {
+fn of_docker<'j>(request: &'j Json<'_>) -> GpuRequest<'j> {
     let ids = request.get("DeviceIDs").map(Json::list).unwrap_or_default();
     let count = match request.get("Count") {
         Some(Json::Number(digits)) => digits.parse::<u64>().ok(),
         _ => Some(0),
     };
     let named = count_ids(ids.iter().map(Json::text));
-    Request {
+    GpuRequest {
         count: count.zip(named).map(|(count, named)| count.max(named)),
         driver: request.get("Driver").map(Json::text).unwrap_or_default(),
     }
 }
 
 /// Podman finds GPUs by the names of their devices (CDI).
-fn of_podman<'j>(name: &'j Json<'_>) -> Request<'j> {
-    Request {
+fn of_podman<'j>(name: &'j Json<'_>) -> GpuRequest<'j> {
+    GpuRequest {
         count: count_ids(std::iter::once(name.text())),
         driver: "cdi",
     }
 }
 
-fn of_service<'j>(resource: &'j Json<'_>) -> Request<'j> {
+fn of_service<'j>(resource: &'j Json<'_>) -> GpuRequest<'j> {
     let mut counts = resource
         .map()
         .iter()
@@ -114,7 +114,7 @@ fn of_service<'j>(resource: &'j Json<'_>) -> Request<'j> {
         .iter()
         .find_map(|(_, spec)| spec.get("Kind"))
         .map(Json::text);
-    Request {
+    GpuRequest {
         count,
         driver: kind.unwrap_or_default(),
     }

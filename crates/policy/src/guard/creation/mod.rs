@@ -125,7 +125,7 @@ pub(super) use image::denied as denied_image;
 pub(super) use rewrite::changes_registry;
 
 /// The kind of object that a call creates or changes, as far as requirements are about it.
-enum Subject {
+enum RequirementSubject {
     Container(&'static Fields),
     Update(&'static fields::ResourceFields),
     Rename,
@@ -134,7 +134,7 @@ enum Subject {
     Network,
 }
 
-impl Subject {
+impl RequirementSubject {
     fn of_endpoint(id: EndpointId) -> Option<Self> {
         use EndpointId::*;
         Some(match id {
@@ -177,12 +177,17 @@ pub(super) fn creates_uncounted(id: EndpointId) -> bool {
 
 /// Sets the values that the profile gives to what is created, in the body that is sent on.
 pub(super) fn fill<'b, 'g: 'b>(creation: &'g Creation, id: EndpointId, body: &mut Json<'b>) {
-    match Subject::of_endpoint(id) {
-        Some(Subject::Container(fields)) => defaults::of_container(creation, body, fields),
-        Some(Subject::Volume(_) | Subject::Network) => {
+    match RequirementSubject::of_endpoint(id) {
+        Some(RequirementSubject::Container(fields)) => {
+            defaults::of_container(creation, body, fields)
+        }
+        Some(RequirementSubject::Volume(_) | RequirementSubject::Network) => {
             defaults::labels(creation, body, &["Labels"]);
         }
-        Some(Subject::Update(_) | Subject::Rename | Subject::Exec) | None => {}
+        Some(
+            RequirementSubject::Update(_) | RequirementSubject::Rename | RequirementSubject::Exec,
+        )
+        | None => {}
     }
 }
 
@@ -194,20 +199,22 @@ pub(super) fn judge(
     pairs: &Pairs,
     body: &Json<'_>,
 ) {
-    match Subject::of_endpoint(id) {
-        Some(Subject::Container(fields)) => container(judge, creation, fields, pairs, body),
-        Some(Subject::Update(fields)) => {
+    match RequirementSubject::of_endpoint(id) {
+        Some(RequirementSubject::Container(fields)) => {
+            container(judge, creation, fields, pairs, body)
+        }
+        Some(RequirementSubject::Update(fields)) => {
             resources::update(judge, creation, body, fields);
             quota::update(judge, creation, body, fields);
             texts::restart_update(judge, creation, pairs, body);
         }
-        Some(Subject::Rename) => texts::query_name(judge, creation, pairs),
-        Some(Subject::Exec) => command::exec(judge, creation, body),
-        Some(Subject::Volume(labels)) => {
+        Some(RequirementSubject::Rename) => texts::query_name(judge, creation, pairs),
+        Some(RequirementSubject::Exec) => command::exec(judge, creation, body),
+        Some(RequirementSubject::Volume(labels)) => {
             object::labels(judge, &creation.labels, body, labels);
             object::created(judge, "allow-volumes", &creation.volumes, body, labels);
         }
-        Some(Subject::Network) => {
+        Some(RequirementSubject::Network) => {
             object::labels(judge, &creation.labels, body, &["Labels"]);
             object::created(
                 judge,

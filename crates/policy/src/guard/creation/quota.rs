@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::fields::ResourceFields;
 use super::resources::{self, Amount};
-use super::{Creation, Subject, find};
+use super::{Creation, RequirementSubject, find};
 use crate::endpoint::EndpointId;
 use crate::guard::json::Json;
 use crate::guard::{Judge, Step};
@@ -222,19 +222,22 @@ pub(in crate::guard) fn claim(
         claim.usage.prepared = 1;
         return quota.execs.is_some().then_some(claim);
     }
-    match Subject::of_endpoint(id)? {
-        Subject::Container(fields) => {
+    match RequirementSubject::of_endpoint(id)? {
+        RequirementSubject::Container(fields) => {
             claim.usage = limits(&fields.resources);
             claim.usage.containers = 1;
             quota.counts_containers().then_some(claim)
         }
-        Subject::Update(fields) => {
+        RequirementSubject::Update(fields) => {
             claim.usage = limits(fields);
             claim.replaces = object;
             let is_change = claim.usage != Usage::default();
             (is_change && quota.counts_limits()).then_some(claim)
         }
-        Subject::Rename | Subject::Exec | Subject::Volume(_) | Subject::Network => None,
+        RequirementSubject::Rename
+        | RequirementSubject::Exec
+        | RequirementSubject::Volume(_)
+        | RequirementSubject::Network => None,
     }
 }
 

@@ -132,7 +132,7 @@ fn billionths(text: &str) -> Option<u64> {
 
 /// Whether the call creates a container or changes one, which keeps what the call leaves out.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
+enum CreateOrUpdate {
     Create,
     Update,
 }
@@ -144,7 +144,7 @@ pub(super) fn create(
     body: &Json<'_>,
     fields: &ResourceFields,
 ) {
-    all(judge, creation, body, fields, When::Create);
+    all(judge, creation, body, fields, CreateOrUpdate::Create);
 }
 
 /// Judges new limits of a container.
@@ -154,7 +154,7 @@ pub(super) fn update(
     body: &Json<'_>,
     fields: &ResourceFields,
 ) {
-    all(judge, creation, body, fields, When::Update);
+    all(judge, creation, body, fields, CreateOrUpdate::Update);
 }
 
 fn all(
@@ -162,7 +162,7 @@ fn all(
     creation: &Creation,
     body: &Json<'_>,
     fields: &ResourceFields,
-    when: When,
+    when: CreateOrUpdate,
 ) {
     let zero = fields.zero_is_missing;
     if let Some(max) = &creation.max_memory {
@@ -199,7 +199,7 @@ fn all(
         );
     }
     if let Some(max) = &creation.max_pids {
-        let is_unlimited_by_zero = when == When::Create;
+        let is_unlimited_by_zero = when == CreateOrUpdate::Create;
         at_most(
             judge,
             body,
@@ -240,11 +240,11 @@ fn at_most(
     body: &Json<'_>,
     path: &'static str,
     (key, max): (&'static str, &Amount),
-    when: When,
+    when: CreateOrUpdate,
     zero_is_missing: bool,
 ) {
     let what = match number(judge, body, path, zero_is_missing) {
-        None if when == When::Update => return,
+        None if when == CreateOrUpdate::Update => return,
         Some(value) if max.covers(value) => return,
         None => "has no limit".to_owned(),
         Some(value) if value <= 0 => format!("{value} is no limit"),
@@ -268,14 +268,14 @@ fn swap(
     creation: &Creation,
     body: &Json<'_>,
     fields: &ResourceFields,
-    when: When,
+    when: CreateOrUpdate,
 ) {
     let (key, largest) = match (&creation.max_memory_swap, &creation.max_memory) {
         (Some(max), _) => ("max-memory-swap", max.value),
         (None, Some(max)) => ("max-memory", 2 * max.value),
         (None, None) => return,
     };
-    let must_be_known = creation.max_memory_swap.is_some() && when == When::Create;
+    let must_be_known = creation.max_memory_swap.is_some() && when == CreateOrUpdate::Create;
     let demand = format!("asks for at most {largest} bytes of memory and swap together");
     let memory = number(judge, body, fields.memory, true).filter(|memory| *memory > 0);
     // A service without swap says so by a zero.
@@ -316,7 +316,7 @@ fn cpus(
     body: &Json<'_>,
     fields: &ResourceFields,
     (key, max): (&'static str, &Amount),
-    when: When,
+    when: CreateOrUpdate,
 ) {
     let zero = fields.zero_is_missing;
     let nano = fields
@@ -326,7 +326,7 @@ fn cpus(
         paths.map(|path| number(judge, body, path, zero).map(|value| (path, value)))
     });
     match (nano, quota, period) {
-        (None, None, None) if when == When::Update => {}
+        (None, None, None) if when == CreateOrUpdate::Update => {}
         (Some((_, value)), None, None) if max.covers(value) => {}
         (Some((path, value)), None, None) => {
             judge.unmet_at(
@@ -341,7 +341,7 @@ fn cpus(
             judge.unmet_at(path, key, what, "asks for one of the two");
         }
         (None, Some((path, quota)), period) => {
-            let is_whole = period.is_some() || when == When::Create;
+            let is_whole = period.is_some() || when == CreateOrUpdate::Create;
             let period = period.map_or(DEFAULT_PERIOD, |(_, period)| period);
             if !is_whole {
                 let what = "changes the quota and leaves the period, which is not known";
@@ -351,7 +351,7 @@ fn cpus(
                 judge.unmet_at(path, key, what, wanted(max));
             }
         }
-        (None, None, Some((path, _))) if when == When::Update => {
+        (None, None, Some((path, _))) if when == CreateOrUpdate::Update => {
             let what = "changes the period and leaves the quota, which is not known";
             judge.unmet_at(path, key, what, "asks for both");
         }

@@ -15,18 +15,18 @@ use crate::request::transport::transport;
 /// A rule that replaces references of images: `FROM=TO`, with at most one star on each side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRewrite {
-    from: Side,
-    to: Side,
+    from: RewriteSide,
+    to: RewriteSide,
 }
 
 /// One side of a rule: a whole reference, or the parts around its star.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Side {
+enum RewriteSide {
     Whole(String),
     Around(String, String),
 }
 
-impl Side {
+impl RewriteSide {
     fn read(text: &str) -> Option<Self> {
         let text = reference::with_registry(text);
         match text.split_once('*') {
@@ -81,7 +81,7 @@ impl ImageRewrite {
         if !is_text(from) || !is_text(to) || !has_registry || stars(to) > stars(from) {
             return Err(expected());
         }
-        let (from, to) = (Side::read(from), Side::read(to));
+        let (from, to) = (RewriteSide::read(from), RewriteSide::read(to));
         let (Some(from), Some(to)) = (from, to) else {
             return Err(expected());
         };
@@ -112,7 +112,7 @@ impl ImageRewrite {
 
 /// The words that are identifiers and not names, which depends on the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum NamePlace {
     /// Every word is a name: the engine asks a registry for it, or gives it to an image.
     Named,
     /// Full identifiers alone are no names: a service whose image has a short one asks a registry
@@ -123,7 +123,7 @@ enum Place {
     Local,
 }
 
-impl Place {
+impl NamePlace {
     fn is_id(self, word: &str) -> bool {
         let digits = word.strip_prefix("sha256:").unwrap_or(word);
         let is_hex = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -151,7 +151,7 @@ struct Rewriter<'g> {
 
 impl Rewriter<'_> {
     /// Returns the reference in place of a client's; `None` if it stays.
-    fn rewritten(&mut self, word: &str, place: Place) -> Option<String> {
+    fn rewritten(&mut self, word: &str, place: NamePlace) -> Option<String> {
         // The guard refuses a transport, which is no name.
         if word.is_empty() || place.is_id(word) || transport(word).is_some() {
             return None;
@@ -165,7 +165,7 @@ impl Rewriter<'_> {
         Some(image)
     }
 
-    fn text(&mut self, value: &mut Json<'_>, place: Place) {
+    fn text(&mut self, value: &mut Json<'_>, place: NamePlace) {
         if let Json::Text(text) = value
             && let Some(image) = self.rewritten(text, place)
         {
@@ -177,18 +177,22 @@ impl Rewriter<'_> {
         match id {
             EndpointId::ContainerCreate => {
                 each(body, &["image"], &mut |image| {
-                    self.text(image, Place::Local)
+                    self.text(image, NamePlace::Local)
                 });
                 self.mounts(body, &["hostconfig", "mounts"]);
             }
             EndpointId::LibpodContainerCreate => {
                 for name in ["image", "raw_image_name"] {
-                    each(body, &[name], &mut |image| self.text(image, Place::Local));
+                    each(body, &[name], &mut |image| {
+                        self.text(image, NamePlace::Local)
+                    });
                 }
             }
             EndpointId::ServiceCreate | EndpointId::ServiceUpdate => {
                 let path = ["tasktemplate", "containerspec", "image"];
-                each(body, &path, &mut |image| self.text(image, Place::Service));
+                each(body, &path, &mut |image| {
+                    self.text(image, NamePlace::Service)
+                });
                 self.mounts(body, &["tasktemplate", "containerspec", "mounts"]);
             }
             _ => {}
@@ -206,7 +210,7 @@ impl Rewriter<'_> {
                 });
                 if is_image {
                     each(mount, &["source"], &mut |image| {
-                        self.text(image, Place::Local)
+                        self.text(image, NamePlace::Local)
                     });
                 }
             }
@@ -220,26 +224,26 @@ impl Rewriter<'_> {
             // The tag belongs to the image that is pulled, if there is one.
             ImageCreate if call.may_ask_for("fromimage") => self.with_tag(call, "fromImage", true),
             ImageCreate => self.with_tag(call, "repo", false),
-            LibpodImagePull => self.parameter(call, "reference", Place::Named),
+            LibpodImagePull => self.parameter(call, "reference", NamePlace::Named),
             ContainerCommit => self.with_tag(call, "repo", false),
             ImageTag | LibpodImageTag | LibpodImageUntag => {
-                let call = self.path(call, Place::Local);
+                let call = self.path(call, NamePlace::Local);
                 self.with_tag(call, "repo", false)
             }
             LibpodImagePush => {
-                let call = self.path(call, Place::Local);
-                self.parameter(call, "destination", Place::Named)
+                let call = self.path(call, NamePlace::Local);
+                self.parameter(call, "destination", NamePlace::Named)
             }
-            DistributionInspect => self.path(call, Place::Named),
-            ImageSaveMany => self.parameter(call, "names", Place::Local),
-            LibpodImageSaveMany => self.parameter(call, "references", Place::Local),
-            LibpodImageRemoveMany => self.parameter(call, "images", Place::Local),
-            _ => self.path(call, Place::Local),
+            DistributionInspect => self.path(call, NamePlace::Named),
+            ImageSaveMany => self.parameter(call, "names", NamePlace::Local),
+            LibpodImageSaveMany => self.parameter(call, "references", NamePlace::Local),
+            LibpodImageRemoveMany => self.parameter(call, "images", NamePlace::Local),
+            _ => self.path(call, NamePlace::Local),
         }
     }
 
     /// Rewrites the image that the path names.
-    fn path(&mut self, call: Call, place: Place) -> Call {
+    fn path(&mut self, call: Call, place: NamePlace) -> Call {
         let word = call
             .captured()
             .filter(|captured| captured.kind == ObjectKind::Image)
@@ -252,15 +256,15 @@ impl Rewriter<'_> {
 
     /// Rewrites the image of a push, whose tag stands in the query.
     fn pushed(&mut self, call: Call) -> Call {
-        let call = self.parameter(call, "destination", Place::Named);
+        let call = self.parameter(call, "destination", NamePlace::Named);
         let tag = call.only_parameter("tag").unwrap_or_default();
         let Some(word) = call.captured().map(|captured| captured.word.to_owned()) else {
             return call;
         };
         if tag.is_empty() || reference::has_tag(&word) {
-            return self.path(call, Place::Named);
+            return self.path(call, NamePlace::Named);
         }
-        match self.rewritten(&reference::joined(&word, &tag), Place::Named) {
+        match self.rewritten(&reference::joined(&word, &tag), NamePlace::Named) {
             Some(image) => {
                 let (name, version) = reference::divided(&image);
                 call.with_named_object(name).with_parameter("tag", version)
@@ -270,7 +274,7 @@ impl Rewriter<'_> {
     }
 
     /// Rewrites every value of a parameter, in any spelling of its name.
-    fn parameter(&mut self, call: Call, name: &str, place: Place) -> Call {
+    fn parameter(&mut self, call: Call, name: &str, place: NamePlace) -> Call {
         let Some(mut pairs) = call.parameters() else {
             return call;
         };
@@ -313,7 +317,7 @@ impl Rewriter<'_> {
         }
         let whole = reference::joined(word, &tag);
         let is_untagged = is_pull && !reference::has_tag(&whole);
-        let image = match self.rewritten(&whole, Place::Named) {
+        let image = match self.rewritten(&whole, NamePlace::Named) {
             Some(image) => image,
             None if is_untagged => format!("{whole}:latest"),
             None => return call,
@@ -425,7 +429,7 @@ impl Guard {
 mod tests {
     use super::*;
 
-    fn rewritten(rules: &str, word: &str, place: Place) -> String {
+    fn rewritten(rules: &str, word: &str, place: NamePlace) -> String {
         let rules: Vec<_> = rules
             .split_whitespace()
             .map(|rule| ImageRewrite::read(rule).unwrap_or_else(|why| panic!("{rule}: {why}")))
@@ -489,7 +493,7 @@ mod tests {
             ("a.io/x=b.io/y a.io/*=c.io/*", "a.io/z:1", "c.io/z:1"),
         ] {
             assert_eq!(
-                rewritten(rules, word, Place::Local),
+                rewritten(rules, word, NamePlace::Local),
                 want,
                 "{rules}: {word}"
             );
@@ -501,20 +505,20 @@ mod tests {
         let full = "0a".repeat(32);
         let named = |word: &str| format!("r.io/library/{word}");
         for (word, place, want) in [
-            ("deadbeef", Place::Local, String::new()),
-            ("deadbeef:1", Place::Local, named("deadbeef:1")),
-            ("deadbeef", Place::Service, named("deadbeef:latest")),
-            ("deadbeef", Place::Named, named("deadbeef:latest")),
-            (&full, Place::Service, String::new()),
-            (&format!("sha256:{full}"), Place::Service, String::new()),
+            ("deadbeef", NamePlace::Local, String::new()),
+            ("deadbeef:1", NamePlace::Local, named("deadbeef:1")),
+            ("deadbeef", NamePlace::Service, named("deadbeef:latest")),
+            ("deadbeef", NamePlace::Named, named("deadbeef:latest")),
+            (&full, NamePlace::Service, String::new()),
+            (&format!("sha256:{full}"), NamePlace::Service, String::new()),
             // The name sha256 with a tag, for a registry.
             (
                 &format!("sha256:{full}"),
-                Place::Named,
+                NamePlace::Named,
                 named(&format!("sha256:{full}")),
             ),
-            ("sha256:0a", Place::Local, String::new()),
-            ("nginx", Place::Local, named("nginx:latest")),
+            ("sha256:0a", NamePlace::Local, String::new()),
+            ("nginx", NamePlace::Local, named("nginx:latest")),
         ] {
             assert_eq!(rewritten("docker.io/*=r.io/*", word, place), want, "{word}");
         }

@@ -5,13 +5,13 @@ use super::class::{
 };
 use super::shape::{
     CONTAINER, DISK_USAGE, EVENT, HOST_PATH, INFO, LIBPOD_INFO, NETWORK, NODE, PLAIN, PLUGIN,
-    PLUGIN_PRIVILEGE, PROCESSES, Part, QUADLET, VOLUME, VOLUME_LIST,
+    PLUGIN_PRIVILEGE, PROCESSES, QUADLET, VOLUME, VOLUME_LIST, ValueShape,
 };
 use crate::endpoint::EndpointId::{self, *};
 
 /// Returns the description of the endpoint's answer; `None` if the answer is no JSON, or has no
 /// value of any class.
-pub(super) fn part(endpoint: EndpointId) -> Option<&'static Part> {
+pub(super) fn part(endpoint: EndpointId) -> Option<&'static ValueShape> {
     let part = match endpoint {
         ContainerInspect | LibpodContainerInspect => &CONTAINER,
         ContainerTop | LibpodContainerTop | LibpodPodTop => &PROCESSES,

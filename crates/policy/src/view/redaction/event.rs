@@ -4,7 +4,7 @@ use super::Redaction;
 use super::class::{ADDRESSES, COMMANDS, Class, Classes, HOST_PATHS, LABELS, PROXIES, REGISTRIES};
 use super::label;
 use super::replace::{REDACTED, each_text};
-use super::shape::Part;
+use super::shape::ValueShape;
 use crate::guard::Json;
 
 /// The kinds of objects whose events have attributes of the engine alone. The events of other kinds
@@ -62,7 +62,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Redacts an event. The type of the event decides about the attributes of its actor.
-pub(super) fn redact_event(redaction: &Redaction, part: &Part, event: &mut Json<'_>) {
+pub(super) fn redact_event(redaction: &Redaction, part: &ValueShape, event: &mut Json<'_>) {
     let kind = event
         .get("Type")
         .map(Json::text)

@@ -3,7 +3,7 @@
 use super::Redaction;
 use super::class::Class;
 use super::replace::{REDACTED, each_text};
-use super::shape::Part;
+use super::shape::ValueShape;
 use crate::guard::Json;
 
 /// The titles of columns without a command line. `ps` lets its caller choose the titles: the
@@ -17,7 +17,7 @@ const USERS: &[&str] = &["EUSER", "HUSER", "RUSER", "UID", "USER"];
 
 /// Replaces the cells of the columns that hold command lines, and all cells of columns with a title
 /// that is not known.
-pub(super) fn redact_rows(redaction: &Redaction, _: &Part, answer: &mut Json<'_>) {
+pub(super) fn redact_rows(redaction: &Redaction, _: &ValueShape, answer: &mut Json<'_>) {
     let titles: Vec<String> = answer
         .get("Titles")
         .map(Json::list)

@@ -20,7 +20,7 @@ const MAC: &str = "00:00:00:00:00:00";
 
 /// The form of a value, which its replacement keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ValueForm {
     /// Any text.
     Text,
     /// A text, or a number that becomes zero.
@@ -64,28 +64,28 @@ pub(super) enum Form {
 }
 
 /// Replaces a value of this form.
-pub(super) fn replace(redaction: &Redaction, form: Form, value: &mut Json<'_>) {
+pub(super) fn replace(redaction: &Redaction, form: ValueForm, value: &mut Json<'_>) {
     match form {
-        Form::Text => each_text(value, &|_| REDACTED.into()),
-        Form::Figure => replace_figures(value, "0"),
-        Form::Count => replace_figures(value, "1"),
-        Form::Env => replace_env(redaction, value),
-        Form::Test => replace_test(value),
-        Form::Action => each_text(value, &redact_action),
-        Form::Path => each_text(value, &|_| PATH.into()),
-        Form::Source => each_text(value, &redact_source),
-        Form::Bind => each_text(value, &redact_bind),
-        Form::PathOption => each_text(value, &redact_path_option),
-        Form::Address => each_text(value, &redact_address),
-        Form::AddressKeys => replace_address_keys(redaction, value),
-        Form::HostEntry => each_text(value, &redact_host_entry),
-        Form::Mac => each_text(value, &|_| MAC.into()),
-        Form::Options => replace_options(value),
-        Form::Rows => replace_rows(value),
-        Form::Base64 => each_text(value, &|_| BASE64.into()),
-        Form::Registry => each_text(value, &registry::redact_registry),
-        Form::RegistryKeys => registry::redact_keys(value),
-        Form::Constraint => each_text(value, &|text| redact_constraint(redaction, text)),
+        ValueForm::Text => each_text(value, &|_| REDACTED.into()),
+        ValueForm::Figure => replace_figures(value, "0"),
+        ValueForm::Count => replace_figures(value, "1"),
+        ValueForm::Env => replace_env(redaction, value),
+        ValueForm::Test => replace_test(value),
+        ValueForm::Action => each_text(value, &redact_action),
+        ValueForm::Path => each_text(value, &|_| PATH.into()),
+        ValueForm::Source => each_text(value, &redact_source),
+        ValueForm::Bind => each_text(value, &redact_bind),
+        ValueForm::PathOption => each_text(value, &redact_path_option),
+        ValueForm::Address => each_text(value, &redact_address),
+        ValueForm::AddressKeys => replace_address_keys(redaction, value),
+        ValueForm::HostEntry => each_text(value, &redact_host_entry),
+        ValueForm::Mac => each_text(value, &|_| MAC.into()),
+        ValueForm::Options => replace_options(value),
+        ValueForm::Rows => replace_rows(value),
+        ValueForm::Base64 => each_text(value, &|_| BASE64.into()),
+        ValueForm::Registry => each_text(value, &registry::redact_registry),
+        ValueForm::RegistryKeys => registry::redact_keys(value),
+        ValueForm::Constraint => each_text(value, &|text| redact_constraint(redaction, text)),
     }
 }
 
@@ -439,7 +439,7 @@ fn redact_constraint(redaction: &Redaction, text: &str) -> Cow<'static, str> {
 mod tests {
     use super::*;
 
-    fn replaced(values: &str, form: Form, json: &str) -> String {
+    fn replaced(values: &str, form: ValueForm, json: &str) -> String {
         let redaction = Redaction::read([values]).expect("values");
         let mut value = Json::read(json.as_bytes()).expect("JSON");
         replace(&redaction, form, &mut value);
@@ -453,142 +453,142 @@ mod tests {
     fn each_form_keeps_its_form() {
         for (form, json, want) in [
             (
-                Form::Text,
+                ValueForm::Text,
                 r#"["a","",{"k":"b"},1,null]"#,
                 r#"["redacted","",{"k":"redacted"},1,null]"#,
             ),
             (
-                Form::Figure,
+                ValueForm::Figure,
                 r#"{"a":12,"b":"x"}"#,
                 r#"{"a":0,"b":"redacted"}"#,
             ),
-            (Form::Count, "8", "1"),
+            (ValueForm::Count, "8", "1"),
             (
-                Form::Env,
+                ValueForm::Env,
                 r#"["A=b=c","B=","C"]"#,
                 r#"["A=redacted","B=","C"]"#,
             ),
-            (Form::Env, r#"{"A":"b"}"#, r#"{"A":"redacted"}"#),
+            (ValueForm::Env, r#"{"A":"b"}"#, r#"{"A":"redacted"}"#),
             (
-                Form::Env,
+                ValueForm::Env,
                 r#"[{"Name":"A","Settable":["value"],"Value":"b"}]"#,
                 r#"[{"Name":"A","Settable":["value"],"Value":"redacted"}]"#,
             ),
             (
-                Form::Test,
+                ValueForm::Test,
                 r#"["CMD-SHELL","curl -u a:b"]"#,
                 r#"["CMD-SHELL","redacted"]"#,
             ),
             (
-                Form::Test,
+                ValueForm::Test,
                 r#"["curl","NONE"]"#,
                 r#"["redacted","redacted"]"#,
             ),
-            (Form::Test, r#"["NONE"]"#, r#"["NONE"]"#),
-            (Form::Action, r#""start""#, r#""start""#),
+            (ValueForm::Test, r#"["NONE"]"#, r#"["NONE"]"#),
+            (ValueForm::Action, r#""start""#, r#""start""#),
             (
-                Form::Action,
+                ValueForm::Action,
                 r#""exec_create: sh -c x""#,
                 r#""exec_create: redacted""#,
             ),
             (
-                Form::Action,
+                ValueForm::Action,
                 r#""health_status: healthy""#,
                 r#""health_status: healthy""#,
             ),
             (
-                Form::Action,
+                ValueForm::Action,
                 r#""health_status: a b""#,
                 r#""health_status: redacted""#,
             ),
-            (Form::Action, r#""a command""#, r#""redacted""#),
+            (ValueForm::Action, r#""a command""#, r#""redacted""#),
             (
-                Form::Path,
+                ValueForm::Path,
                 r#"["/srv","a:b",""]"#,
                 r#"["/redacted","/redacted",""]"#,
             ),
             (
-                Form::Source,
+                ValueForm::Source,
                 r#"["/srv","data","ghcr.io/a/b:c"]"#,
                 r#"["/redacted","data","ghcr.io/a/b:c"]"#,
             ),
             (
-                Form::Source,
+                ValueForm::Source,
                 r#"["C:/data","./x","\\\\.\\pipe"]"#,
                 r#"["/redacted","/redacted","/redacted"]"#,
             ),
-            (Form::Bind, r#""/srv/a:/b:ro""#, r#""/redacted:/b:ro""#),
-            (Form::Bind, r#""data:/b:ro,z""#, r#""data:/b:ro,z""#),
-            (Form::Bind, r#""/a:/b:/c""#, r#""/redacted:/c""#),
+            (ValueForm::Bind, r#""/srv/a:/b:ro""#, r#""/redacted:/b:ro""#),
+            (ValueForm::Bind, r#""data:/b:ro,z""#, r#""data:/b:ro,z""#),
+            (ValueForm::Bind, r#""/a:/b:/c""#, r#""/redacted:/c""#),
             (
-                Form::Bind,
+                ValueForm::Bind,
                 r#""/a:/c:O,upperdir=/up""#,
                 r#""/redacted:/c:O,upperdir=/redacted""#,
             ),
-            (Form::Bind, r#""C:\\a""#, r#""/redacted""#),
+            (ValueForm::Bind, r#""C:\\a""#, r#""/redacted""#),
             (
-                Form::PathOption,
+                ValueForm::PathOption,
                 r#"["seccomp=/etc/x.json","label=disable","no-new-privileges"]"#,
                 r#"["seccomp=/redacted","label=disable","no-new-privileges"]"#,
             ),
             (
-                Form::Address,
+                ValueForm::Address,
                 r#"["172.17.0.2","172.17.0.2/16",""]"#,
                 r#"["0.0.0.0","0.0.0.0/0",""]"#,
             ),
             (
-                Form::Address,
+                ValueForm::Address,
                 r#"["fe80::1%eth0","fd00::/8"]"#,
                 r#"["::","::/0"]"#,
             ),
             (
-                Form::Address,
+                ValueForm::Address,
                 r#"["10.0.0.1:2377","[fd00::1]:2377","node-1:2377","node-1"]"#,
                 r#"["0.0.0.0:2377","[::]:2377","redacted:2377","redacted"]"#,
             ),
             (
-                Form::AddressKeys,
+                ValueForm::AddressKeys,
                 r#"{"10.0.0.0/8":{"IPsInUse":4},"10.1.0.0/16":{},"fd00::/8":{}}"#,
                 r#"{"0.0.0.0/32":{"IPsInUse":4},"0.0.0.1/32":{},"::2/128":{}}"#,
             ),
             (
-                Form::HostEntry,
+                ValueForm::HostEntry,
                 r#"["db:10.0.0.1","db=fd00::1","gw:host-gateway","10.0.0.1 db db.local"]"#,
                 r#"["redacted:0.0.0.0","redacted=::","redacted:host-gateway","0.0.0.0 redacted redacted"]"#,
             ),
             (
-                Form::Mac,
+                ValueForm::Mac,
                 r#""02:42:ac:11:00:02""#,
                 r#""00:00:00:00:00:00""#,
             ),
             (
-                Form::Options,
+                ValueForm::Options,
                 r#"{"type":"nfs","device":"/x","o":"addr=1.2.3.4","com.docker.network.bridge.name":"b"}"#,
                 r#"{"type":"nfs","device":"/redacted","o":"redacted","com.docker.network.bridge.name":"b"}"#,
             ),
             (
-                Form::Options,
+                ValueForm::Options,
                 r#"["rbind","mode=755","upperdir=/x","password=x","//server/x"]"#,
                 r#"["rbind","mode=755","upperdir=/redacted","password=redacted","/redacted"]"#,
             ),
             (
-                Form::Rows,
+                ValueForm::Rows,
                 r#"[["Backing Filesystem","extfs"],["Root Dir","/x"]]"#,
                 r#"[["Backing Filesystem","extfs"],["Root Dir","/redacted"]]"#,
             ),
-            (Form::Base64, r#""c2VjcmV0""#, r#""cmVkYWN0ZWQ=""#),
+            (ValueForm::Base64, r#""c2VjcmV0""#, r#""cmVkYWN0ZWQ=""#),
             (
-                Form::Registry,
+                ValueForm::Registry,
                 r#"["https://mirror.example/","10.0.0.0/8","hub.example:5000"]"#,
                 r#"["https://redacted.invalid/","0.0.0.0/0","redacted.invalid"]"#,
             ),
             (
-                Form::RegistryKeys,
+                ValueForm::RegistryKeys,
                 r#"{"docker.io":{"Name":"docker.io","Secure":true},"a.b:5":{"Name":"a.b:5"}}"#,
                 r#"{"docker.io":{"Name":"docker.io","Secure":true},"registry-1.invalid":{"Name":"redacted.invalid"}}"#,
             ),
             (
-                Form::Constraint,
+                ValueForm::Constraint,
                 r#"["node.hostname==a","node.role == manager","node.labels.zone!=b"]"#,
                 r#"["node.hostname==redacted","node.role == manager","node.labels.zone!=redacted"]"#,
             ),
@@ -601,6 +601,6 @@ mod tests {
     fn proxies_are_variables_as_well() {
         let json = r#"["HTTP_PROXY=http://a:b@c","no_proxy=x","PASSWORD=y"]"#;
         let want = r#"["HTTP_PROXY=redacted","no_proxy=redacted","PASSWORD=y"]"#;
-        assert_eq!(replaced("proxies", Form::Env, json), want);
+        assert_eq!(replaced("proxies", ValueForm::Env, json), want);
     }
 }

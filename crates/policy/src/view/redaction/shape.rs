@@ -13,20 +13,20 @@ use std::sync::LazyLock;
 use super::class::{
     ADDRESSES, COMMANDS, Classes, ENV, HOST, HOST_PATHS, LABELS, PROXIES, REGISTRIES, TOKENS, USERS,
 };
-use super::replace::Form::{self, *};
+use super::replace::ValueForm::{self, *};
 use super::{Redaction, event, processes};
 use crate::guard::Json;
 
 /// The description of a value.
-pub(super) enum Part {
+pub(super) enum ValueShape {
     /// A value of one of these classes, which this form replaces.
-    Replace(Classes, Form),
+    Replace(Classes, ValueForm),
     /// Labels by their keys, or annotations.
     Labels,
     /// An object with these members.
     Object(&'static [Member]),
     /// An object whose keys are free: names of networks, identifiers of containers.
-    Each(&'static Part),
+    Each(&'static ValueShape),
     /// An object that a function redacts, since its members depend on each other. The members are
     /// for those that come one by one, and for those that the function leaves to them.
     Whole(Rewrite, &'static [Member]),
@@ -35,12 +35,12 @@ pub(super) enum Part {
 }
 
 /// A function that redacts an object as a whole.
-pub(super) type Rewrite = fn(&Redaction, &Part, &mut Json<'_>);
+pub(super) type Rewrite = fn(&Redaction, &ValueShape, &mut Json<'_>);
 
 /// The name of a member of an object, and its description.
-type Member = (&'static str, Part);
+type Member = (&'static str, ValueShape);
 
-impl Part {
+impl ValueShape {
     /// Returns the description of a member.
     pub(super) fn member(&self, key: &str) -> &Self {
         let own: &[Member] = match self {
@@ -67,7 +67,7 @@ impl Part {
 
 /// Returns the description that a name has at any depth. Engines write some names in two ways
 /// (`Labels`, `labels`), so the case of ASCII letters does not count.
-fn by_name(key: &str) -> Option<&'static Part> {
+fn by_name(key: &str) -> Option<&'static ValueShape> {
     /// The names of each length, by their first letter: most keys meet one name or none.
     static BY_START: LazyLock<Vec<[Vec<&'static Member>; FIRST_LETTERS]>> = LazyLock::new(|| {
         let longest = NAMES.iter().map(|(name, _)| name.len()).max();
@@ -114,420 +114,454 @@ const FAILURE: Classes = COMMANDS.and(ENV).and(HOST_PATHS).and(ADDRESSES).and(TO
 const WARNING: Classes = HOST_PATHS.and(ADDRESSES).and(REGISTRIES);
 
 const DEVICE: &[Member] = &[
-    ("Path", Part::Replace(HOST_PATHS, Path)),
-    ("PathOnHost", Part::Replace(HOST_PATHS, Path)),
+    ("Path", ValueShape::Replace(HOST_PATHS, Path)),
+    ("PathOnHost", ValueShape::Replace(HOST_PATHS, Path)),
 ];
 
 /// The names that mean the same in every answer.
 static NAMES: &[Member] = &[
     // Environment.
-    ("Env", Part::Replace(ENV.and(PROXIES), Env)),
-    ("Environment", Part::Replace(ENV.and(PROXIES), Env)),
+    ("Env", ValueShape::Replace(ENV.and(PROXIES), Env)),
+    ("Environment", ValueShape::Replace(ENV.and(PROXIES), Env)),
     // Commands.
-    ("Args", Part::Replace(COMMANDS, Text)),
-    ("Arguments", Part::Replace(COMMANDS, Text)),
-    ("Cmd", Part::Replace(COMMANDS, Text)),
-    ("cmdline", Part::Replace(COMMANDS, Text)),
-    ("Command", Part::Replace(COMMANDS, Text)),
-    ("CreateCommand", Part::Replace(CREATION, Text)),
-    ("CreatedBy", Part::Replace(BUILD_STEP, Text)),
-    ("created_by", Part::Replace(BUILD_STEP, Text)),
-    ("Entrypoint", Part::Replace(COMMANDS, Text)),
-    ("OnBuild", Part::Replace(BUILD_STEP, Text)),
-    ("Output", Part::Replace(COMMANDS, Text)),
-    ("RunLabel", Part::Replace(COMMANDS, Text)),
-    ("runtimeArgs", Part::Replace(COMMANDS, Text)),
-    ("Shell", Part::Replace(COMMANDS, Text)),
-    ("Test", Part::Replace(COMMANDS, Test)),
+    ("Args", ValueShape::Replace(COMMANDS, Text)),
+    ("Arguments", ValueShape::Replace(COMMANDS, Text)),
+    ("Cmd", ValueShape::Replace(COMMANDS, Text)),
+    ("cmdline", ValueShape::Replace(COMMANDS, Text)),
+    ("Command", ValueShape::Replace(COMMANDS, Text)),
+    ("CreateCommand", ValueShape::Replace(CREATION, Text)),
+    ("CreatedBy", ValueShape::Replace(BUILD_STEP, Text)),
+    ("created_by", ValueShape::Replace(BUILD_STEP, Text)),
+    ("Entrypoint", ValueShape::Replace(COMMANDS, Text)),
+    ("OnBuild", ValueShape::Replace(BUILD_STEP, Text)),
+    ("Output", ValueShape::Replace(COMMANDS, Text)),
+    ("RunLabel", ValueShape::Replace(COMMANDS, Text)),
+    ("runtimeArgs", ValueShape::Replace(COMMANDS, Text)),
+    ("Shell", ValueShape::Replace(COMMANDS, Text)),
+    ("Test", ValueShape::Replace(COMMANDS, Test)),
     // Labels.
-    ("Annotations", Part::Labels),
-    ("Labels", Part::Labels),
-    ("Segments", Part::Labels),
+    ("Annotations", ValueShape::Labels),
+    ("Labels", ValueShape::Labels),
+    ("Segments", ValueShape::Labels),
     // Paths of the host.
-    ("Binds", Part::Replace(HOST_PATHS, Bind)),
-    ("BlkioDeviceReadBps", Part::Object(DEVICE)),
-    ("BlkioDeviceReadIOps", Part::Object(DEVICE)),
-    ("BlkioDeviceWriteBps", Part::Object(DEVICE)),
-    ("BlkioDeviceWriteIOps", Part::Object(DEVICE)),
-    ("BlkioWeightDevice", Part::Object(DEVICE)),
-    ("CDISpecDirs", Part::Replace(HOST_PATHS, Path)),
-    ("CgroupParent", Part::Replace(HOST_PATHS, Path)),
-    ("CgroupPath", Part::Replace(HOST_PATHS, Path)),
-    ("CheckpointLog", Part::Replace(HOST_PATHS, Path)),
-    ("CheckpointPath", Part::Replace(HOST_PATHS, Path)),
-    ("ChrootDirs", Part::Replace(HOST_PATHS, Path)),
-    ("CIDFile", Part::Replace(HOST_PATHS, Path)),
-    ("configFile", Part::Replace(HOST_PATHS, Path)),
-    ("ConmonPidFile", Part::Replace(HOST_PATHS, Path)),
-    ("ContainerIDFile", Part::Replace(HOST_PATHS, Path)),
+    ("Binds", ValueShape::Replace(HOST_PATHS, Bind)),
+    ("BlkioDeviceReadBps", ValueShape::Object(DEVICE)),
+    ("BlkioDeviceReadIOps", ValueShape::Object(DEVICE)),
+    ("BlkioDeviceWriteBps", ValueShape::Object(DEVICE)),
+    ("BlkioDeviceWriteIOps", ValueShape::Object(DEVICE)),
+    ("BlkioWeightDevice", ValueShape::Object(DEVICE)),
+    ("CDISpecDirs", ValueShape::Replace(HOST_PATHS, Path)),
+    ("CgroupParent", ValueShape::Replace(HOST_PATHS, Path)),
+    ("CgroupPath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("CheckpointLog", ValueShape::Replace(HOST_PATHS, Path)),
+    ("CheckpointPath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("ChrootDirs", ValueShape::Replace(HOST_PATHS, Path)),
+    ("CIDFile", ValueShape::Replace(HOST_PATHS, Path)),
+    ("configFile", ValueShape::Replace(HOST_PATHS, Path)),
+    ("ConmonPidFile", ValueShape::Replace(HOST_PATHS, Path)),
+    ("ContainerIDFile", ValueShape::Replace(HOST_PATHS, Path)),
     (
         "CredentialSpec",
-        Part::Object(&[
-            ("File", Part::Replace(HOST_PATHS, Path)),
-            ("Registry", Part::Replace(HOST_PATHS, Path)),
+        ValueShape::Object(&[
+            ("File", ValueShape::Replace(HOST_PATHS, Path)),
+            ("Registry", ValueShape::Replace(HOST_PATHS, Path)),
         ]),
     ),
-    ("Devices", Part::Object(DEVICE)),
-    ("DockerRootDir", Part::Replace(HOST_PATHS, Path)),
-    ("executable", Part::Replace(HOST_PATHS, Path)),
+    ("Devices", ValueShape::Object(DEVICE)),
+    ("DockerRootDir", ValueShape::Replace(HOST_PATHS, Path)),
+    ("executable", ValueShape::Replace(HOST_PATHS, Path)),
     (
         "GraphDriver",
-        Part::Object(&[("Data", Part::Replace(HOST_PATHS, Path))]),
+        ValueShape::Object(&[("Data", ValueShape::Replace(HOST_PATHS, Path))]),
     ),
-    ("graphRoot", Part::Replace(HOST_PATHS, Path)),
-    ("HealthLogDestination", Part::Replace(HOST_PATHS, Path)),
-    ("HostnamePath", Part::Replace(HOST_PATHS, Path)),
-    ("HostsFile", Part::Replace(HOST_PATHS, Path)),
-    ("HostsPath", Part::Replace(HOST_PATHS, Path)),
-    ("imageCopyTmpDir", Part::Replace(HOST_PATHS, Path)),
-    ("InitBinary", Part::Replace(HOST_PATHS, Path)),
-    ("LogPath", Part::Replace(HOST_PATHS, Path)),
-    ("Mountpoint", Part::Replace(HOST_PATHS, Path)),
-    ("OCIConfigPath", Part::Replace(HOST_PATHS, Path)),
-    ("PathOnHost", Part::Replace(HOST_PATHS, Path)),
-    ("PidFile", Part::Replace(HOST_PATHS, Path)),
-    ("PropagatedMount", Part::Replace(HOST_PATHS, Path)),
-    ("ResolvConfPath", Part::Replace(HOST_PATHS, Path)),
-    ("RestoreLog", Part::Replace(HOST_PATHS, Path)),
-    ("runRoot", Part::Replace(HOST_PATHS, Path)),
-    ("SandboxKey", Part::Replace(HOST_PATHS, Path)),
-    ("sdNotifySocket", Part::Replace(HOST_PATHS, Path)),
-    ("seccompProfilePath", Part::Replace(HOST_PATHS, Path)),
-    ("SecurityOpt", Part::Replace(HOST_PATHS, PathOption)),
-    ("security_opt", Part::Replace(HOST_PATHS, PathOption)),
-    ("Source", Part::Replace(HOST_PATHS, Source)),
-    ("StaticDir", Part::Replace(HOST_PATHS, Path)),
-    ("volumePath", Part::Replace(HOST_PATHS, Path)),
+    ("graphRoot", ValueShape::Replace(HOST_PATHS, Path)),
+    (
+        "HealthLogDestination",
+        ValueShape::Replace(HOST_PATHS, Path),
+    ),
+    ("HostnamePath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("HostsFile", ValueShape::Replace(HOST_PATHS, Path)),
+    ("HostsPath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("imageCopyTmpDir", ValueShape::Replace(HOST_PATHS, Path)),
+    ("InitBinary", ValueShape::Replace(HOST_PATHS, Path)),
+    ("LogPath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("Mountpoint", ValueShape::Replace(HOST_PATHS, Path)),
+    ("OCIConfigPath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("PathOnHost", ValueShape::Replace(HOST_PATHS, Path)),
+    ("PidFile", ValueShape::Replace(HOST_PATHS, Path)),
+    ("PropagatedMount", ValueShape::Replace(HOST_PATHS, Path)),
+    ("ResolvConfPath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("RestoreLog", ValueShape::Replace(HOST_PATHS, Path)),
+    ("runRoot", ValueShape::Replace(HOST_PATHS, Path)),
+    ("SandboxKey", ValueShape::Replace(HOST_PATHS, Path)),
+    ("sdNotifySocket", ValueShape::Replace(HOST_PATHS, Path)),
+    ("seccompProfilePath", ValueShape::Replace(HOST_PATHS, Path)),
+    ("SecurityOpt", ValueShape::Replace(HOST_PATHS, PathOption)),
+    ("security_opt", ValueShape::Replace(HOST_PATHS, PathOption)),
+    ("Source", ValueShape::Replace(HOST_PATHS, Source)),
+    ("StaticDir", ValueShape::Replace(HOST_PATHS, Path)),
+    ("volumePath", ValueShape::Replace(HOST_PATHS, Path)),
     // Addresses and names in networks.
-    ("AdditionalMACAddresses", Part::Replace(ADDRESSES, Mac)),
-    ("Addr", Part::Replace(ADDRESSES, Address)),
-    ("Address", Part::Replace(ADDRESSES, Address)),
-    ("Addresses", Part::Replace(ADDRESSES, Address)),
-    ("Aliases", Part::Replace(ADDRESSES, Text)),
-    ("AuxAddress", Part::Replace(ADDRESSES, Address)),
-    ("AuxiliaryAddresses", Part::Replace(ADDRESSES, Address)),
-    ("Base", Part::Replace(ADDRESSES, Address)),
-    ("ClusterAdvertise", Part::Replace(ADDRESSES, Address)),
-    ("ClusterStore", Part::Replace(ADDRESSES, Address)),
-    ("DefaultAddrPool", Part::Replace(ADDRESSES, Address)),
-    ("Dns", Part::Replace(ADDRESSES, Address)),
-    ("DNSNames", Part::Replace(ADDRESSES, Text)),
+    (
+        "AdditionalMACAddresses",
+        ValueShape::Replace(ADDRESSES, Mac),
+    ),
+    ("Addr", ValueShape::Replace(ADDRESSES, Address)),
+    ("Address", ValueShape::Replace(ADDRESSES, Address)),
+    ("Addresses", ValueShape::Replace(ADDRESSES, Address)),
+    ("Aliases", ValueShape::Replace(ADDRESSES, Text)),
+    ("AuxAddress", ValueShape::Replace(ADDRESSES, Address)),
+    (
+        "AuxiliaryAddresses",
+        ValueShape::Replace(ADDRESSES, Address),
+    ),
+    ("Base", ValueShape::Replace(ADDRESSES, Address)),
+    ("ClusterAdvertise", ValueShape::Replace(ADDRESSES, Address)),
+    ("ClusterStore", ValueShape::Replace(ADDRESSES, Address)),
+    ("DefaultAddrPool", ValueShape::Replace(ADDRESSES, Address)),
+    ("Dns", ValueShape::Replace(ADDRESSES, Address)),
+    ("DNSNames", ValueShape::Replace(ADDRESSES, Text)),
     (
         "DNSConfig",
-        Part::Object(&[("Options", Part::Replace(ADDRESSES, Text))]),
+        ValueShape::Object(&[("Options", ValueShape::Replace(ADDRESSES, Text))]),
     ),
-    ("DnsOptions", Part::Replace(ADDRESSES, Text)),
-    ("DNSOption", Part::Replace(ADDRESSES, Text)),
-    ("DnsSearch", Part::Replace(ADDRESSES, Text)),
-    ("DNSServer", Part::Replace(ADDRESSES, Address)),
-    ("Domainname", Part::Replace(ADDRESSES, Text)),
-    ("end_ip", Part::Replace(ADDRESSES, Address)),
-    ("EndpointIP", Part::Replace(ADDRESSES, Address)),
-    ("ExtraHosts", Part::Replace(ADDRESSES, HostEntry)),
-    ("Gateway", Part::Replace(ADDRESSES, Address)),
-    ("GlobalIPv6Address", Part::Replace(ADDRESSES, Address)),
-    ("HostAdd", Part::Replace(ADDRESSES, HostEntry)),
-    ("HostIp", Part::Replace(ADDRESSES, Address)),
-    ("host_ip", Part::Replace(ADDRESSES, Address)),
-    ("Hostname", Part::Replace(ADDRESSES, Text)),
-    ("Hosts", Part::Replace(ADDRESSES, HostEntry)),
-    ("IP", Part::Replace(ADDRESSES, Address)),
-    ("IPAddress", Part::Replace(ADDRESSES, Address)),
-    ("IPAMConfig", Part::Replace(ADDRESSES, Address)),
-    ("ipnet", Part::Replace(ADDRESSES, Address)),
-    ("IPRange", Part::Replace(ADDRESSES, Address)),
-    ("IPv4Address", Part::Replace(ADDRESSES, Address)),
-    ("IPv6Address", Part::Replace(ADDRESSES, Address)),
-    ("IPv6Gateway", Part::Replace(ADDRESSES, Address)),
-    ("LinkLocalIPs", Part::Replace(ADDRESSES, Address)),
-    ("LinkLocalIPv6Address", Part::Replace(ADDRESSES, Address)),
-    ("MacAddress", Part::Replace(ADDRESSES, Mac)),
-    ("mac_address", Part::Replace(ADDRESSES, Mac)),
-    ("Nameservers", Part::Replace(ADDRESSES, Address)),
-    ("network_dns_servers", Part::Replace(ADDRESSES, Address)),
-    ("NodeAddr", Part::Replace(ADDRESSES, Address)),
-    ("Range", Part::Replace(ADDRESSES, Address)),
-    ("Search", Part::Replace(ADDRESSES, Text)),
-    ("start_ip", Part::Replace(ADDRESSES, Address)),
-    ("StaticIP", Part::Replace(ADDRESSES, Address)),
-    ("StaticMAC", Part::Replace(ADDRESSES, Mac)),
-    ("Subnet", Part::Replace(ADDRESSES, Address)),
-    ("Subnets", Part::Replace(ADDRESSES, AddressKeys)),
-    ("VIP", Part::Replace(ADDRESSES, Address)),
+    ("DnsOptions", ValueShape::Replace(ADDRESSES, Text)),
+    ("DNSOption", ValueShape::Replace(ADDRESSES, Text)),
+    ("DnsSearch", ValueShape::Replace(ADDRESSES, Text)),
+    ("DNSServer", ValueShape::Replace(ADDRESSES, Address)),
+    ("Domainname", ValueShape::Replace(ADDRESSES, Text)),
+    ("end_ip", ValueShape::Replace(ADDRESSES, Address)),
+    ("EndpointIP", ValueShape::Replace(ADDRESSES, Address)),
+    ("ExtraHosts", ValueShape::Replace(ADDRESSES, HostEntry)),
+    ("Gateway", ValueShape::Replace(ADDRESSES, Address)),
+    ("GlobalIPv6Address", ValueShape::Replace(ADDRESSES, Address)),
+    ("HostAdd", ValueShape::Replace(ADDRESSES, HostEntry)),
+    ("HostIp", ValueShape::Replace(ADDRESSES, Address)),
+    ("host_ip", ValueShape::Replace(ADDRESSES, Address)),
+    ("Hostname", ValueShape::Replace(ADDRESSES, Text)),
+    ("Hosts", ValueShape::Replace(ADDRESSES, HostEntry)),
+    ("IP", ValueShape::Replace(ADDRESSES, Address)),
+    ("IPAddress", ValueShape::Replace(ADDRESSES, Address)),
+    ("IPAMConfig", ValueShape::Replace(ADDRESSES, Address)),
+    ("ipnet", ValueShape::Replace(ADDRESSES, Address)),
+    ("IPRange", ValueShape::Replace(ADDRESSES, Address)),
+    ("IPv4Address", ValueShape::Replace(ADDRESSES, Address)),
+    ("IPv6Address", ValueShape::Replace(ADDRESSES, Address)),
+    ("IPv6Gateway", ValueShape::Replace(ADDRESSES, Address)),
+    ("LinkLocalIPs", ValueShape::Replace(ADDRESSES, Address)),
+    (
+        "LinkLocalIPv6Address",
+        ValueShape::Replace(ADDRESSES, Address),
+    ),
+    ("MacAddress", ValueShape::Replace(ADDRESSES, Mac)),
+    ("mac_address", ValueShape::Replace(ADDRESSES, Mac)),
+    ("Nameservers", ValueShape::Replace(ADDRESSES, Address)),
+    (
+        "network_dns_servers",
+        ValueShape::Replace(ADDRESSES, Address),
+    ),
+    ("NodeAddr", ValueShape::Replace(ADDRESSES, Address)),
+    ("Range", ValueShape::Replace(ADDRESSES, Address)),
+    ("Search", ValueShape::Replace(ADDRESSES, Text)),
+    ("start_ip", ValueShape::Replace(ADDRESSES, Address)),
+    ("StaticIP", ValueShape::Replace(ADDRESSES, Address)),
+    ("StaticMAC", ValueShape::Replace(ADDRESSES, Mac)),
+    ("Subnet", ValueShape::Replace(ADDRESSES, Address)),
+    ("Subnets", ValueShape::Replace(ADDRESSES, AddressKeys)),
+    ("VIP", ValueShape::Replace(ADDRESSES, Address)),
     // Settings of the engine.
-    ("HttpProxy", Part::Replace(PROXIES, Text)),
-    ("HttpsProxy", Part::Replace(PROXIES, Text)),
-    ("NoProxy", Part::Replace(PROXIES, Text)),
-    ("IndexServerAddress", Part::Replace(REGISTRIES, Registry)),
-    ("RegistryConfig", Part::Object(REGISTRY_CONFIG)),
+    ("HttpProxy", ValueShape::Replace(PROXIES, Text)),
+    ("HttpsProxy", ValueShape::Replace(PROXIES, Text)),
+    ("NoProxy", ValueShape::Replace(PROXIES, Text)),
+    (
+        "IndexServerAddress",
+        ValueShape::Replace(REGISTRIES, Registry),
+    ),
+    ("RegistryConfig", ValueShape::Object(REGISTRY_CONFIG)),
     // Credentials, and options of drivers that can hold some.
-    ("Auth", Part::Replace(TOKENS, Text)),
-    ("CACert", Part::Replace(TOKENS, Text)),
-    ("CertIssuerPublicKey", Part::Replace(TOKENS, Base64)),
-    ("CertIssuerSubject", Part::Replace(TOKENS, Base64)),
-    ("Data", Part::Replace(TOKENS, Base64)),
-    ("DriverOpts", Part::Replace(DRIVER, Options)),
+    ("Auth", ValueShape::Replace(TOKENS, Text)),
+    ("CACert", ValueShape::Replace(TOKENS, Text)),
+    ("CertIssuerPublicKey", ValueShape::Replace(TOKENS, Base64)),
+    ("CertIssuerSubject", ValueShape::Replace(TOKENS, Base64)),
+    ("Data", ValueShape::Replace(TOKENS, Base64)),
+    ("DriverOpts", ValueShape::Replace(DRIVER, Options)),
     (
         "ExternalCAs",
-        Part::Object(&[("URL", Part::Replace(TOKENS.and(ADDRESSES), Text))]),
+        ValueShape::Object(&[("URL", ValueShape::Replace(TOKENS.and(ADDRESSES), Text))]),
     ),
-    ("graphOptions", Part::Replace(HOST_PATHS, Options)),
-    ("graphStatus", Part::Replace(HOST_PATHS, Options)),
-    ("IdentityToken", Part::Replace(TOKENS, Text)),
-    ("ipam_options", Part::Replace(DRIVER, Options)),
-    ("JoinTokens", Part::Replace(TOKENS, Text)),
+    ("graphOptions", ValueShape::Replace(HOST_PATHS, Options)),
+    ("graphStatus", ValueShape::Replace(HOST_PATHS, Options)),
+    ("IdentityToken", ValueShape::Replace(TOKENS, Text)),
+    ("ipam_options", ValueShape::Replace(DRIVER, Options)),
+    ("JoinTokens", ValueShape::Replace(TOKENS, Text)),
     (
         "LogConfig",
-        Part::Object(&[
-            ("Config", Part::Replace(DRIVER, Options)),
-            ("Path", Part::Replace(HOST_PATHS, Path)),
+        ValueShape::Object(&[
+            ("Config", ValueShape::Replace(DRIVER, Options)),
+            ("Path", ValueShape::Replace(HOST_PATHS, Path)),
         ]),
     ),
-    ("NetworkOptions", Part::Replace(DRIVER, Options)),
-    ("Options", Part::Replace(DRIVER, Options)),
-    ("Password", Part::Replace(TOKENS, Text)),
-    ("PublishContext", Part::Replace(DRIVER, Options)),
-    ("RegistryToken", Part::Replace(TOKENS, Text)),
-    ("SecretData", Part::Replace(TOKENS, Text)),
-    ("SigningCACert", Part::Replace(TOKENS, Text)),
-    ("SigningCAKey", Part::Replace(TOKENS, Text)),
-    ("TrustRoot", Part::Replace(TOKENS, Text)),
-    ("UnlockKey", Part::Replace(TOKENS, Text)),
-    ("VolumeContext", Part::Replace(DRIVER, Options)),
+    ("NetworkOptions", ValueShape::Replace(DRIVER, Options)),
+    ("Options", ValueShape::Replace(DRIVER, Options)),
+    ("Password", ValueShape::Replace(TOKENS, Text)),
+    ("PublishContext", ValueShape::Replace(DRIVER, Options)),
+    ("RegistryToken", ValueShape::Replace(TOKENS, Text)),
+    ("SecretData", ValueShape::Replace(TOKENS, Text)),
+    ("SigningCACert", ValueShape::Replace(TOKENS, Text)),
+    ("SigningCAKey", ValueShape::Replace(TOKENS, Text)),
+    ("TrustRoot", ValueShape::Replace(TOKENS, Text)),
+    ("UnlockKey", ValueShape::Replace(TOKENS, Text)),
+    ("VolumeContext", ValueShape::Replace(DRIVER, Options)),
     // The host.
     (
         "Constraints",
-        Part::Replace(HOST.and(ADDRESSES).and(LABELS), Constraint),
+        ValueShape::Replace(HOST.and(ADDRESSES).and(LABELS), Constraint),
     ),
-    ("AssignedGenericResources", Part::Replace(HOST, Figure)),
+    (
+        "AssignedGenericResources",
+        ValueShape::Replace(HOST, Figure),
+    ),
     (
         "DeviceRequests",
-        Part::Object(&[
-            ("DeviceIDs", Part::Replace(HOST, Text)),
-            ("Options", Part::Replace(HOST.and(TOKENS), Options)),
+        ValueShape::Object(&[
+            ("DeviceIDs", ValueShape::Replace(HOST, Text)),
+            ("Options", ValueShape::Replace(HOST.and(TOKENS), Options)),
         ]),
     ),
-    ("GenericResources", Part::Replace(HOST, Figure)),
-    ("KernelVersion", Part::Replace(HOST, Text)),
+    ("GenericResources", ValueShape::Replace(HOST, Figure)),
+    ("KernelVersion", ValueShape::Replace(HOST, Text)),
     // Users.
-    ("Author", Part::Replace(USERS, Text)),
-    ("GroupAdd", Part::Replace(USERS, Text)),
-    ("Groups", Part::Replace(USERS, Text)),
-    ("User", Part::Replace(USERS, Figure)),
+    ("Author", ValueShape::Replace(USERS, Text)),
+    ("GroupAdd", ValueShape::Replace(USERS, Text)),
+    ("Groups", ValueShape::Replace(USERS, Text)),
+    ("User", ValueShape::Replace(USERS, Figure)),
     // Sentences of the engine, which repeat the value that they are about.
-    ("Err", Part::Replace(FAILURE, Text)),
-    ("Error", Part::Replace(FAILURE, Text)),
-    ("Warnings", Part::Replace(WARNING, Text)),
+    ("Err", ValueShape::Replace(FAILURE, Text)),
+    ("Error", ValueShape::Replace(FAILURE, Text)),
+    ("Warnings", ValueShape::Replace(WARNING, Text)),
     // Objects whose keys are names that users gave. A network can have the name `Gateway`.
-    ("Containers", Part::Each(&Part::Plain)),
-    ("ExposedPorts", Part::Each(&Part::Plain)),
-    ("interfaces", Part::Each(&Part::Plain)),
-    ("Networks", Part::Each(&Part::Plain)),
-    ("PortBindings", Part::Each(&Part::Plain)),
-    ("Ports", Part::Each(&Part::Plain)),
+    ("Containers", ValueShape::Each(&ValueShape::Plain)),
+    ("ExposedPorts", ValueShape::Each(&ValueShape::Plain)),
+    ("interfaces", ValueShape::Each(&ValueShape::Plain)),
+    ("Networks", ValueShape::Each(&ValueShape::Plain)),
+    ("PortBindings", ValueShape::Each(&ValueShape::Plain)),
+    ("Ports", ValueShape::Each(&ValueShape::Plain)),
     (
         "Runtimes",
-        Part::Each(&Part::Object(&[("path", Part::Replace(HOST_PATHS, Path))])),
+        ValueShape::Each(&ValueShape::Object(&[(
+            "path",
+            ValueShape::Replace(HOST_PATHS, Path),
+        )])),
     ),
-    ("Services", Part::Each(&Part::Plain)),
-    ("Sysctls", Part::Each(&Part::Plain)),
-    ("Tmpfs", Part::Each(&Part::Plain)),
-    ("Volumes", Part::Each(&Part::Plain)),
+    ("Services", ValueShape::Each(&ValueShape::Plain)),
+    ("Sysctls", ValueShape::Each(&ValueShape::Plain)),
+    ("Tmpfs", ValueShape::Each(&ValueShape::Plain)),
+    ("Volumes", ValueShape::Each(&ValueShape::Plain)),
     // The kinds of namespaces, which have names of classes.
-    ("Namespaces", Part::Each(&Part::Plain)),
+    ("Namespaces", ValueShape::Each(&ValueShape::Plain)),
 ];
 
 const REGISTRY_CONFIG: &[Member] = &[
     (
         "AllowNondistributableArtifactsCIDRs",
-        Part::Replace(REGISTRIES, Registry),
+        ValueShape::Replace(REGISTRIES, Registry),
     ),
     (
         "AllowNondistributableArtifactsHostnames",
-        Part::Replace(REGISTRIES, Registry),
+        ValueShape::Replace(REGISTRIES, Registry),
     ),
-    ("IndexConfigs", Part::Replace(REGISTRIES, RegistryKeys)),
-    ("InsecureRegistryCIDRs", Part::Replace(REGISTRIES, Registry)),
-    ("Mirrors", Part::Replace(REGISTRIES, Registry)),
+    (
+        "IndexConfigs",
+        ValueShape::Replace(REGISTRIES, RegistryKeys),
+    ),
+    (
+        "InsecureRegistryCIDRs",
+        ValueShape::Replace(REGISTRIES, Registry),
+    ),
+    ("Mirrors", ValueShape::Replace(REGISTRIES, Registry)),
 ];
 
 /// A container as its inspection shows it, in both APIs.
-pub(super) static CONTAINER: Part = Part::Object(&[
-    ("Path", Part::Replace(COMMANDS, Text)),
-    ("Rootfs", Part::Replace(HOST_PATHS, Path)),
+pub(super) static CONTAINER: ValueShape = ValueShape::Object(&[
+    ("Path", ValueShape::Replace(COMMANDS, Text)),
+    ("Rootfs", ValueShape::Replace(HOST_PATHS, Path)),
 ]);
 
 /// A volume.
-pub(super) static VOLUME: Part = Part::Object(VOLUME_MEMBERS);
+pub(super) static VOLUME: ValueShape = ValueShape::Object(VOLUME_MEMBERS);
 
-const VOLUME_MEMBERS: &[Member] = &[("Status", Part::Replace(DRIVER, Options))];
+const VOLUME_MEMBERS: &[Member] = &[("Status", ValueShape::Replace(DRIVER, Options))];
 
 /// The volumes of Docker's list.
-pub(super) static VOLUME_LIST: Part = Part::Object(&[("Volumes", Part::Object(VOLUME_MEMBERS))]);
+pub(super) static VOLUME_LIST: ValueShape =
+    ValueShape::Object(&[("Volumes", ValueShape::Object(VOLUME_MEMBERS))]);
 
 /// A network, in both APIs.
-pub(super) static NETWORK: Part = Part::Object(&[
+pub(super) static NETWORK: ValueShape = ValueShape::Object(&[
     (
         "routes",
-        Part::Object(&[("destination", Part::Replace(ADDRESSES, Address))]),
+        ValueShape::Object(&[("destination", ValueShape::Replace(ADDRESSES, Address))]),
     ),
-    ("Services", Part::Each(&Part::Object(NETWORK_SERVICE))),
+    (
+        "Services",
+        ValueShape::Each(&ValueShape::Object(NETWORK_SERVICE)),
+    ),
     // The identifier of a peer ends in the address of its host.
     (
         "Peers",
-        Part::Object(&[("Name", Part::Replace(ADDRESSES, Text))]),
+        ValueShape::Object(&[("Name", ValueShape::Replace(ADDRESSES, Text))]),
     ),
 ]);
 
 const NETWORK_SERVICE: &[Member] = &[(
     "Tasks",
-    Part::Object(&[("Info", Part::Replace(ADDRESSES, Address))]),
+    ValueShape::Object(&[("Info", ValueShape::Replace(ADDRESSES, Address))]),
 )];
 
 /// A plugin.
-pub(super) static PLUGIN: Part = Part::Object(&[(
+pub(super) static PLUGIN: ValueShape = ValueShape::Object(&[(
     "Config",
-    Part::Object(&[
+    ValueShape::Object(&[
         (
             "Args",
-            Part::Object(&[("Value", Part::Replace(COMMANDS, Text))]),
+            ValueShape::Object(&[("Value", ValueShape::Replace(COMMANDS, Text))]),
         ),
         (
             "Interface",
-            Part::Object(&[("Socket", Part::Replace(HOST_PATHS, Path))]),
+            ValueShape::Object(&[("Socket", ValueShape::Replace(HOST_PATHS, Path))]),
         ),
     ]),
 )]);
 
 /// A privilege that a plugin asks for.
-pub(super) static PLUGIN_PRIVILEGE: Part =
-    Part::Object(&[("Value", Part::Replace(HOST_PATHS, Path))]);
+pub(super) static PLUGIN_PRIVILEGE: ValueShape =
+    ValueShape::Object(&[("Value", ValueShape::Replace(HOST_PATHS, Path))]);
 
 /// A node of a swarm.
-pub(super) static NODE: Part = Part::Object(&[(
+pub(super) static NODE: ValueShape = ValueShape::Object(&[(
     "Description",
-    Part::Object(&[
-        ("Hostname", Part::Replace(HOST, Text)),
+    ValueShape::Object(&[
+        ("Hostname", ValueShape::Replace(HOST, Text)),
         (
             "Resources",
-            Part::Object(&[
-                ("MemoryBytes", Part::Replace(HOST, Figure)),
-                ("NanoCPUs", Part::Replace(HOST, Figure)),
+            ValueShape::Object(&[
+                ("MemoryBytes", ValueShape::Replace(HOST, Figure)),
+                ("NanoCPUs", ValueShape::Replace(HOST, Figure)),
             ]),
         ),
         (
             "CSIInfo",
-            Part::Object(&[("NodeID", Part::Replace(HOST, Text))]),
+            ValueShape::Object(&[("NodeID", ValueShape::Replace(HOST, Text))]),
         ),
     ]),
 )]);
 
-const BUILD_RECORD: &[Member] = &[("Description", Part::Replace(BUILD_STEP, Text))];
+const BUILD_RECORD: &[Member] = &[("Description", ValueShape::Replace(BUILD_STEP, Text))];
 
 /// The disk usage, in the form of all versions.
-pub(super) static DISK_USAGE: Part = Part::Object(&[
-    ("BuildCache", Part::Object(BUILD_RECORD)),
+pub(super) static DISK_USAGE: ValueShape = ValueShape::Object(&[
+    ("BuildCache", ValueShape::Object(BUILD_RECORD)),
     (
         "BuildCacheUsage",
-        Part::Object(&[("Items", Part::Object(BUILD_RECORD))]),
+        ValueShape::Object(&[("Items", ValueShape::Object(BUILD_RECORD))]),
     ),
     // Lists here, and objects with free keys elsewhere.
-    ("Containers", Part::Plain),
-    ("Volumes", Part::Object(VOLUME_MEMBERS)),
+    ("Containers", ValueShape::Plain),
+    ("Volumes", ValueShape::Object(VOLUME_MEMBERS)),
     (
         "VolumeUsage",
-        Part::Object(&[("Items", Part::Object(VOLUME_MEMBERS))]),
+        ValueShape::Object(&[("Items", ValueShape::Object(VOLUME_MEMBERS))]),
     ),
 ]);
 
 /// The engine's description of itself, in Docker's form.
-pub(super) static INFO: Part = Part::Object(&[
+pub(super) static INFO: ValueShape = ValueShape::Object(&[
     (
         "Containerd",
-        Part::Object(&[("Address", Part::Replace(HOST_PATHS, Path))]),
+        ValueShape::Object(&[("Address", ValueShape::Replace(HOST_PATHS, Path))]),
     ),
     (
         "DiscoveredDevices",
-        Part::Object(&[("ID", Part::Replace(HOST, Text))]),
+        ValueShape::Object(&[("ID", ValueShape::Replace(HOST, Text))]),
     ),
-    ("DriverStatus", Part::Replace(HOST_PATHS, Rows)),
+    ("DriverStatus", ValueShape::Replace(HOST_PATHS, Rows)),
     (
         "FirewallBackend",
-        Part::Object(&[("Info", Part::Replace(HOST, Rows))]),
+        ValueShape::Object(&[("Info", ValueShape::Replace(HOST, Rows))]),
     ),
-    ("ID", Part::Replace(HOST, Text)),
-    ("MemTotal", Part::Replace(HOST, Figure)),
-    ("Name", Part::Replace(HOST, Text)),
-    ("NCPU", Part::Replace(HOST, Count)),
+    ("ID", ValueShape::Replace(HOST, Text)),
+    ("MemTotal", ValueShape::Replace(HOST, Figure)),
+    ("Name", ValueShape::Replace(HOST, Text)),
+    ("NCPU", ValueShape::Replace(HOST, Count)),
     (
         "NRI",
-        Part::Object(&[("Info", Part::Replace(HOST.and(HOST_PATHS), Rows))]),
+        ValueShape::Object(&[("Info", ValueShape::Replace(HOST.and(HOST_PATHS), Rows))]),
     ),
-    ("OperatingSystem", Part::Replace(HOST, Text)),
-    ("OSVersion", Part::Replace(HOST, Text)),
-    ("ProductLicense", Part::Replace(HOST, Text)),
+    ("OperatingSystem", ValueShape::Replace(HOST, Text)),
+    ("OSVersion", ValueShape::Replace(HOST, Text)),
+    ("ProductLicense", ValueShape::Replace(HOST, Text)),
     (
         "SystemStatus",
-        Part::Replace(HOST.and(HOST_PATHS).and(ADDRESSES), Rows),
+        ValueShape::Replace(HOST.and(HOST_PATHS).and(ADDRESSES), Rows),
     ),
 ]);
 
-const HAS_PATH: &[Member] = &[("path", Part::Replace(HOST_PATHS, Path))];
+const HAS_PATH: &[Member] = &[("path", ValueShape::Replace(HOST_PATHS, Path))];
 
 /// The engine's description of itself, in Podman's form.
-pub(super) static LIBPOD_INFO: Part = Part::Object(&[
+pub(super) static LIBPOD_INFO: ValueShape = ValueShape::Object(&[
     (
         "host",
-        Part::Object(&[
-            ("conmon", Part::Object(HAS_PATH)),
-            ("cpus", Part::Replace(HOST, Count)),
-            ("distribution", Part::Replace(HOST, Text)),
-            ("hostname", Part::Replace(HOST, Text)),
-            ("idMappings", Part::Replace(HOST.and(USERS), Figure)),
-            ("kernel", Part::Replace(HOST, Text)),
-            ("memFree", Part::Replace(HOST, Figure)),
-            ("memTotal", Part::Replace(HOST, Figure)),
+        ValueShape::Object(&[
+            ("conmon", ValueShape::Object(HAS_PATH)),
+            ("cpus", ValueShape::Replace(HOST, Count)),
+            ("distribution", ValueShape::Replace(HOST, Text)),
+            ("hostname", ValueShape::Replace(HOST, Text)),
+            ("idMappings", ValueShape::Replace(HOST.and(USERS), Figure)),
+            ("kernel", ValueShape::Replace(HOST, Text)),
+            ("memFree", ValueShape::Replace(HOST, Figure)),
+            ("memTotal", ValueShape::Replace(HOST, Figure)),
             (
                 "networkBackendInfo",
-                Part::Object(&[
-                    ("path", Part::Replace(HOST_PATHS, Path)),
-                    ("dns", Part::Object(HAS_PATH)),
+                ValueShape::Object(&[
+                    ("path", ValueShape::Replace(HOST_PATHS, Path)),
+                    ("dns", ValueShape::Object(HAS_PATH)),
                 ]),
             ),
-            ("ociRuntime", Part::Object(HAS_PATH)),
-            ("remoteSocket", Part::Object(HAS_PATH)),
-            ("swapFree", Part::Replace(HOST, Figure)),
-            ("swapTotal", Part::Replace(HOST, Figure)),
-            ("uptime", Part::Replace(HOST, Text)),
+            ("ociRuntime", ValueShape::Object(HAS_PATH)),
+            ("remoteSocket", ValueShape::Object(HAS_PATH)),
+            ("swapFree", ValueShape::Replace(HOST, Figure)),
+            ("swapTotal", ValueShape::Replace(HOST, Figure)),
+            ("uptime", ValueShape::Replace(HOST, Text)),
         ]),
     ),
-    ("registries", Part::Replace(REGISTRIES, RegistryKeys)),
+    ("registries", ValueShape::Replace(REGISTRIES, RegistryKeys)),
 ]);
 
 /// An event.
-pub(super) static EVENT: Part = Part::Whole(
+pub(super) static EVENT: ValueShape = ValueShape::Whole(
     event::redact_event,
     &[
-        ("Action", Part::Replace(COMMANDS, Action)),
-        ("status", Part::Replace(COMMANDS, Action)),
+        ("Action", ValueShape::Replace(COMMANDS, Action)),
+        ("status", ValueShape::Replace(COMMANDS, Action)),
     ],
 );
 
 /// The processes of a container or pod.
-pub(super) static PROCESSES: Part = Part::Whole(
+pub(super) static PROCESSES: ValueShape = ValueShape::Whole(
     processes::redact_rows,
     // Without the titles, no column can be told from another.
-    &[("Processes", Part::Replace(COMMANDS, Text))],
+    &[("Processes", ValueShape::Replace(COMMANDS, Text))],
 );
 
 /// Files of Quadlets.
-pub(super) static QUADLET: Part = Part::Object(&[
-    ("Path", Part::Replace(HOST_PATHS, Path)),
-    ("InstalledQuadlets", Part::Replace(HOST_PATHS, Path)),
+pub(super) static QUADLET: ValueShape = ValueShape::Object(&[
+    ("Path", ValueShape::Replace(HOST_PATHS, Path)),
+    ("InstalledQuadlets", ValueShape::Replace(HOST_PATHS, Path)),
 ]);
 
 /// Paths of mounted file systems, by container or alone.
-pub(super) static HOST_PATH: Part = Part::Replace(HOST_PATHS, Path);
+pub(super) static HOST_PATH: ValueShape = ValueShape::Replace(HOST_PATHS, Path);
 
 /// Any other object: its members are known by their names.
-pub(super) static PLAIN: Part = Part::Plain;
+pub(super) static PLAIN: ValueShape = ValueShape::Plain;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cetusguard_policy::{Principal, Subject};
+use cetusguard_policy::{LimitSubject, Principal};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -43,9 +43,9 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// Returns the client as the kernel knows it: its address, or the user behind a Unix socket.
-    pub(crate) fn client(&self) -> Subject {
+    pub(crate) fn client(&self) -> LimitSubject {
         match self.principal.peer {
-            Some((user, _)) => Subject::User(user),
+            Some((user, _)) => LimitSubject::User(user),
             None => self.principal.subject(None),
         }
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use cetusguard_config::meant::ClientBound;
-use cetusguard_policy::{Principal, Subject};
+use cetusguard_policy::{LimitSubject, Principal};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -13,7 +13,7 @@ use super::accept::{AcceptedStream, Arrival, Handler};
 use crate::flow::connection::PendingConnection;
 use crate::flow::{Proxy, serve};
 use crate::telemetry::log::Level;
-use crate::telemetry::tallies::Told;
+use crate::telemetry::tallies::DueTally;
 
 /// The handler of the frontends: gives each connection a place among those of its client and of
 /// all, and an event loop that serves it.
@@ -97,7 +97,7 @@ impl Handler for Gate {
 }
 
 /// Writes the line about refused connections of a client.
-pub(crate) fn log_refused_connections(told: &Told<Subject>, proxy: &Proxy) {
+pub(crate) fn log_refused_connections(told: &DueTally<LimitSubject>, proxy: &Proxy) {
     let message = "connections refused: this client, or all clients together, reached the limit; \
         see max-connections-per-client and max-connections";
     let line = proxy

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::filter::{Decision, DecisionFilter};
+use super::filter::{DecisionFilter, FilteredDecision};
 
 /// The most readers at a time.
 pub(crate) const READERS: usize = 4;
@@ -27,14 +27,14 @@ const STALLED: Duration = Duration::from_secs(10);
 pub(crate) struct Decisions {
     /// The number of readers. Requests look at nothing else while it is zero.
     count: AtomicUsize,
-    readers: Mutex<Vec<Arc<Reader>>>,
+    readers: Mutex<Vec<Arc<DecisionReader>>>,
 }
 
 /// A reader with the events that wait for it.
 #[derive(Debug)]
-struct Reader {
+struct DecisionReader {
     filter: DecisionFilter,
-    queue: Mutex<Queue>,
+    queue: Mutex<DecisionQueue>,
     /// Told of the first event that waits, and of the end.
     news: Notify,
     /// Told of the end, for the connection that does not ask for events while its peer reads none.
@@ -42,7 +42,7 @@ struct Reader {
 }
 
 #[derive(Debug)]
-struct Queue {
+struct DecisionQueue {
     /// Events, one behind the other, as they are sent.
     events: Vec<u8>,
     /// Decisions that found no room behind them.
@@ -57,12 +57,12 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     decisions: Arc<Decisions>,
-    reader: Arc<Reader>,
+    reader: Arc<DecisionReader>,
 }
 
 /// The end of a [`Subscription`].
 #[derive(Debug)]
-pub(crate) struct SubscriptionEnd(Arc<Reader>);
+pub(crate) struct SubscriptionEnd(Arc<DecisionReader>);
 
 impl Decisions {
     /// Returns whether decisions have to be told.
@@ -72,7 +72,7 @@ impl Decisions {
 
     /// Hands a decision to the readers that want it. `write` returns its record as one line of
     /// JSON, and is called only if there is such a reader.
-    pub(crate) fn tell(&self, decision: &Decision<'_>, write: impl FnOnce() -> String) {
+    pub(crate) fn tell(&self, decision: &FilteredDecision<'_>, write: impl FnOnce() -> String) {
         let mut readers = self.lock().clone();
         readers.retain(|reader| reader.filter.admits(decision));
         if readers.is_empty() {
@@ -92,9 +92,9 @@ impl Decisions {
             let stalled = readers.iter().position(|reader| reader.is_stalled())?;
             readers.remove(stalled).end();
         }
-        let reader = Arc::new(Reader {
+        let reader = Arc::new(DecisionReader {
             filter,
-            queue: Mutex::new(Queue {
+            queue: Mutex::new(DecisionQueue {
                 events: Vec::new(),
                 lost: 0,
                 taken: Instant::now(),
@@ -111,13 +111,13 @@ impl Decisions {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Reader>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<DecisionReader>>> {
         // Nothing is done under the lock that could leave half a change.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Reader {
+impl DecisionReader {
     /// Adds a line to the queue, or counts it as lost. Once one is lost, all are until the reader
     /// takes its events: the message about the loss then stands where they would.
     fn put(&self, line: &str) {
@@ -167,13 +167,13 @@ impl Reader {
         self.ended.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, DecisionQueue> {
         // Nothing is done under the lock that could leave half an event.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl DecisionQueue {
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.lost == 0
     }
@@ -231,7 +231,7 @@ mod tests {
     use super::super::filter::DecisionKind;
     use super::*;
 
-    const ALLOWED: Decision<'_> = Decision {
+    const ALLOWED: FilteredDecision<'_> = FilteredDecision {
         kind: DecisionKind::Allowed,
         reason: None,
         profile: "default",

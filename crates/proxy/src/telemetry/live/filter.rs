@@ -21,7 +21,7 @@ pub(crate) enum DecisionKind {
 
 /// The properties of a decision that a filter compares.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Decision<'d> {
+pub(crate) struct FilteredDecision<'d> {
     pub(crate) kind: DecisionKind,
     /// The reason in the log, if the record has one.
     pub(crate) reason: Option<Reason>,
@@ -73,7 +73,7 @@ impl DecisionFilter {
     }
 
     /// Returns whether the reader wants a decision.
-    pub(crate) fn admits(&self, decision: &Decision<'_>) -> bool {
+    pub(crate) fn admits(&self, decision: &FilteredDecision<'_>) -> bool {
         let fits_reason = || {
             decision
                 .reason
@@ -94,7 +94,7 @@ impl DecisionFilter {
 
 /// Returns whether a word names the client of a decision: the name of its container or of its
 /// certificate, its address with or without the port, or its Unix user with or without the rest.
-fn is_client(word: &str, decision: &Decision<'_>) -> bool {
+fn is_client(word: &str, decision: &FilteredDecision<'_>) -> bool {
     if word.is_empty() {
         return false;
     }
@@ -140,7 +140,7 @@ fn decode(value: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const REFUSED: Decision<'_> = Decision {
+    const REFUSED: FilteredDecision<'_> = FilteredDecision {
         kind: DecisionKind::Refused,
         reason: Some(Reason::Guard),
         profile: "ci jobs",
@@ -188,7 +188,7 @@ mod tests {
             ("unix:uid=10,gid=0,pid=12", "unix:uid=1", false),
             ("unix", "unix", true),
         ] {
-            let decision = Decision { peer, ..REFUSED };
+            let decision = FilteredDecision { peer, ..REFUSED };
             assert_eq!(is_client(word, &decision), want, "{word} {peer}");
         }
     }
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_decision_without_a_reason_fits_no_reason() {
         let filter = DecisionFilter::parse("reason=guard").expect("a filter");
-        let allowed = Decision {
+        let allowed = FilteredDecision {
             kind: DecisionKind::Allowed,
             reason: None,
             ..REFUSED

@@ -157,7 +157,7 @@ fn push_json(out: &mut String, value: &str) {
     // Most values hold printable characters only.
     if !value
         .bytes()
-        .any(|byte| KINDS[byte as usize] == Kind::Special)
+        .any(|byte| KINDS[byte as usize] == ByteClass::Special)
     {
         out.extend(["\"", value, "\""]);
         return;
@@ -173,20 +173,20 @@ fn push_json(out: &mut String, value: &str) {
 
 /// The class of each byte: printed as it is, printed within quotes, or needing a closer look.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ByteClass {
     Plain,
     Quoted,
     Special,
 }
 
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Special; 256];
+const KINDS: [ByteClass; 256] = {
+    let mut kinds = [ByteClass::Special; 256];
     let mut byte = b' ';
     while byte <= b'~' {
         kinds[byte as usize] = match byte {
-            b'"' | b'\\' => Kind::Special,
-            b' ' | b'=' | b'`' => Kind::Quoted,
-            _ => Kind::Plain,
+            b'"' | b'\\' => ByteClass::Special,
+            b' ' | b'=' | b'`' => ByteClass::Quoted,
+            _ => ByteClass::Plain,
         };
         byte += 1;
     }
@@ -197,7 +197,7 @@ fn is_plain(value: &str) -> bool {
     !value.is_empty()
         && value
             .bytes()
-            .all(|byte| KINDS[byte as usize] == Kind::Plain)
+            .all(|byte| KINDS[byte as usize] == ByteClass::Plain)
 }
 
 /// Quotes a value and escapes every character that could end the quotes or the line, or control a
@@ -206,7 +206,7 @@ fn push_quoted(out: &mut String, value: &str) {
     // Most values hold printable characters only.
     let special = value
         .bytes()
-        .position(|byte| KINDS[byte as usize] == Kind::Special);
+        .position(|byte| KINDS[byte as usize] == ByteClass::Special);
     let (plain, rest) = value.split_at(special.unwrap_or(value.len()));
     out.push('"');
     out.push_str(plain);

@@ -18,14 +18,14 @@ use socket2::{Domain, SockAddr, Socket, Type};
 ///
 /// # Errors
 /// Returns a message if it cannot be written.
-pub(super) fn open_audit(target: &AuditTarget) -> Result<Option<Output>, String> {
+pub(super) fn open_audit(target: &AuditTarget) -> Result<Option<LogOutput>, String> {
     let opened = match target {
         AuditTarget::Stdout => return Ok(None),
-        AuditTarget::File(path) => open_file(path).map(|file| Output::Named {
+        AuditTarget::File(path) => open_file(path).map(|file| LogOutput::Named {
             file,
             path: path.clone(),
         }),
-        AuditTarget::Socket(path) => connect_to_collector(path).map(|stream| Output::Socket {
+        AuditTarget::Socket(path) => connect_to_collector(path).map(|stream| LogOutput::Socket {
             stream: Some(stream),
             path: path.clone(),
             tried: Instant::now(),
@@ -107,7 +107,7 @@ pub(super) trait Destination: Write {
 
 /// The place of a running program's lines.
 #[derive(Debug)]
-pub(super) enum Output {
+pub(super) enum LogOutput {
     /// Standard output or standard error. Not the standard library's stream: that one keeps bytes
     /// that could not be written, and writes them later.
     Standard(File),
@@ -128,7 +128,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// writer then looks whether it is wanted elsewhere.
 const STUCK: Duration = Duration::from_secs(1);
 
-impl Output {
+impl LogOutput {
     /// Standard output, or standard error.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Output {
     }
 }
 
-impl Destination for Output {
+impl Destination for LogOutput {
     fn prepare(&mut self) -> io::Result<bool> {
         let Self::Socket {
             stream: stream @ None,
@@ -188,7 +188,7 @@ impl Destination for Output {
     }
 }
 
-impl Write for Output {
+impl Write for LogOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Standard(file) | Self::Named { file, .. } => file.write(bytes),

@@ -20,12 +20,12 @@ const STALLED: Duration = Duration::from_secs(5);
 
 /// The queue between the threads that log and the writer.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct LogQueue {
     /// The least important level that is written: a [`Level`] as its number.
     level: AtomicU8,
     /// Lines begin with their priority.
     has_priority: bool,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingLines>,
     /// Told of the first record that waits, of a full batch, and of the end.
     news: Condvar,
     /// Records that were lost since the start, for want of room or of a reader.
@@ -33,7 +33,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingLines {
     /// Records, one behind the other.
     bytes: Vec<u8>,
     /// Records that found no place.
@@ -56,14 +56,14 @@ struct Writing {
 
 /// The news that a new record brings to light, each reported once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum QueueNews {
     /// Records are lost, for want of room.
     Full,
     /// The writer has been writing one batch for [`STALLED`].
     Stalled,
 }
 
-impl Queue {
+impl LogQueue {
     pub(super) fn new(level: Level, has_priority: bool) -> Self {
         Self {
             level: AtomicU8::new(level as u8),
@@ -115,7 +115,7 @@ impl Queue {
             .spawn(move || own.write_out(&mut sink, log.as_ref()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingLines> {
         // Nothing is done under the lock that could leave half a record.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,12 +129,12 @@ impl Queue {
     }
 
     /// Adds a record. Returns trouble that was not reported since the writer last took records.
-    pub(super) fn put(&self, level: Level, record: &[u8]) -> Option<Trouble> {
+    pub(super) fn put(&self, level: Level, record: &[u8]) -> Option<QueueNews> {
         let mut waiting = self.lock();
         if waiting.bytes.len() + record.len() > QUEUE {
             waiting.lost += 1;
             self.lost.fetch_add(1, Relaxed);
-            return (waiting.lost == 1).then_some(Trouble::Full);
+            return (waiting.lost == 1).then_some(QueueNews::Full);
         }
         let stalled = waiting
             .writing
@@ -142,7 +142,7 @@ impl Queue {
             .filter(|batch| !batch.is_reported && batch.since.elapsed() >= STALLED);
         let trouble = stalled.map(|batch| {
             batch.is_reported = true;
-            Trouble::Stalled
+            QueueNews::Stalled
         });
         let before = waiting.bytes.len();
         if self.has_priority {
@@ -165,7 +165,7 @@ impl Queue {
                 waiting.bytes.is_empty() && !waiting.closed && !waiting.reopen
             });
             let gathering = idle.unwrap_or_else(PoisonError::into_inner);
-            let is_open = |waiting: &mut Waiting| {
+            let is_open = |waiting: &mut WaitingLines| {
                 waiting.bytes.len() < BATCH && !waiting.closed && !waiting.reopen
             };
             let gathered = self.news.wait_timeout_while(gathering, GATHER, is_open);

@@ -4,11 +4,11 @@ use std::io;
 
 use super::Level;
 use super::line::{Line, LineForm};
-use super::output::{Destination, Output};
+use super::output::{Destination, LogOutput};
 
 /// A destination, with the state of failed writes.
 #[derive(Debug)]
-pub(super) struct Sink<D = Output> {
+pub(super) struct Sink<D = LogOutput> {
     output: D,
     form: LineForm,
     /// Lines begin with their priority.
