@@ -2105,6 +2105,11 @@ fn questions_go_to_registries_that_are_allowed() {
         ("GET /distribution/127.0.0.1:18181/x/json", "the image"),
         ("GET /distribution/ghcr.io/x:1/json", ""),
         (
+            "GET /plugins/privileges?remote=127.0.0.1:18585/x",
+            "?remote",
+        ),
+        ("GET /plugins/privileges?remote=ghcr.io/x:1", ""),
+        (
             "GET /v5.0.0/libpod/manifests/127.0.0.1:18181%2Fx/json",
             "the image",
         ),

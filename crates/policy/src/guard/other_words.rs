@@ -37,7 +37,11 @@ fn asks_registry(id: EndpointId) -> bool {
     use EndpointId::*;
     matches!(
         id,
-        ImageSearch | LibpodImageSearch | DistributionInspect | LibpodManifestInspect
+        ImageSearch
+            | LibpodImageSearch
+            | DistributionInspect
+            | LibpodManifestInspect
+            | PluginPrivileges
     )
 }
 
@@ -87,9 +91,21 @@ impl Judge<'_> {
         }
         match id {
             EndpointId::ImageSearch | EndpointId::LibpodImageSearch => self.judge_search(call),
+            EndpointId::PluginPrivileges => self.judge_plugin(call),
             _ => self.within(Step::Field(image::IN_PATH), |judge| {
                 image::asked_for(judge, asked_image(call.unversioned_path()))
             }),
+        }
+    }
+
+    /// Judges the registry of a plugin, which the engine asks for the rights that it wants.
+    fn judge_plugin(&mut self, call: &Call) {
+        const REMOTE: &str = "remote";
+        let pairs = call.parameters().unwrap_or_default();
+        for (_, plugin) in pairs.iter().filter(|(name, _)| super::fold(name) == REMOTE) {
+            self.within(Step::Parameter(REMOTE), |judge| {
+                image::asked_for(judge, plugin)
+            });
         }
     }
 
