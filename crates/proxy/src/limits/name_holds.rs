@@ -13,8 +13,9 @@ use cetusguard_policy::Owner;
 use cetusguard_policy::endpoint::ObjectKind;
 
 /// The time for which a name is held after its call has ended without an answer: the engine may
-/// still do what the call asks for.
-const UNSETTLED: Duration = Duration::from_secs(60);
+/// still do what the call asks for. A commit of Docker before version 23 goes on when its client has
+/// left, and waits for the lock of its container, which the client can hold by a slow download.
+const UNSETTLED: Duration = Duration::from_secs(60 * 60);
 
 /// The most names that are held without a call. Beyond it, the name of a call whose client has left
 /// is free at once.
