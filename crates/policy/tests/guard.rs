@@ -2264,3 +2264,18 @@ fn changes_of_an_image_are_those_of_no_container() {
         );
     }
 }
+
+/// No reader of the body takes a path of the host for its source.
+#[test]
+fn a_tmpfs_has_no_source() {
+    for (source, want) in [
+        ("", ""),
+        ("tmpfs", ""),
+        ("/etc", "HostConfig.Mounts[0].Source"),
+        ("data", "HostConfig.Mounts[0].Source"),
+    ] {
+        let mount = format!(r#"{{"Type":"tmpfs","Target":"/x","Source":"{source}"}}"#);
+        let body = format!(r#"{{"HostConfig":{{"Mounts":[{mount}]}}}}"#);
+        assert_eq!(field(CREATE, BASELINE, &[], &body), want, "{source}");
+    }
+}

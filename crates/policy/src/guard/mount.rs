@@ -109,7 +109,12 @@ fn one(judge: &mut Judge<'_>, mount: &Json<'_>) {
                 volume_name(judge, source, access, "");
             });
         }
-        "tmpfs" => {}
+        // Docker refuses another source, and it means nothing to Podman.
+        "tmpfs" => judge.within(Step::Field("Source"), |judge| {
+            if !matches!(source, "" | "tmpfs" | "none") {
+                judge.refuse("is the source of a tmpfs, which has none".to_owned(), None);
+            }
+        }),
         "image" => judge.within(Step::Field("Source"), |judge| {
             image::reference(judge, source);
             judge.look_up_image(source);
