@@ -421,3 +421,50 @@ fn a_rule_for_a_volume_opens_no_volume_whose_name_begins_so() {
     let all = profile("DELETE %API_PREFIX_VOLUMES%/.+", GuardLevel::Privileged);
     assert_eq!(outcome("DELETE /volumes/web", &all), "/volumes/web");
 }
+
+/// The image of a commit has the settings and the files of its container, and Podman takes the name
+/// off an image in several ways.
+#[test]
+fn a_denial_holds_for_calls_that_give_the_same() {
+    for (rule, request, is_denied) in [
+        (
+            "container.inspect(sec*)",
+            "POST /commit?container=sec&repo=x",
+            true,
+        ),
+        (
+            "container.export(sec*)",
+            "POST /v5.0.0/libpod/commit?container=sec&repo=x",
+            true,
+        ),
+        (
+            "container.archive_get(sec*)",
+            "POST /commit?container=sec&repo=x",
+            true,
+        ),
+        (
+            "container.inspect(sec*)",
+            "POST /commit?container=web&repo=x",
+            false,
+        ),
+        (
+            "container.logs(sec*)",
+            "POST /commit?container=sec&repo=x",
+            false,
+        ),
+        (
+            "image.remove",
+            "POST /v5.0.0/libpod/images/x/untag?repo=x",
+            true,
+        ),
+        ("image.remove", "DELETE /v5.0.0/libpod/manifests/x", true),
+    ] {
+        let rules = format!("{ALL}\nALLOW libpod.container.commit\nDENY {rule}");
+        let outcome = outcome(request, &profile(&rules, GuardLevel::Privileged));
+        assert_eq!(
+            !outcome.starts_with('/'),
+            is_denied,
+            "{rule}: {request}: {outcome}"
+        );
+    }
+}

@@ -357,6 +357,11 @@ fn t1_the_proxy_protects_its_own_container() {
             "proxy",
         ),
         ("POST /v5.0.0/libpod/images/c0ffee/untag", "", "proxy"),
+        (
+            "DELETE /v5.0.0/libpod/manifests/docker.io%2Fcetusguard%2Fcetusguard",
+            "",
+            "proxy",
+        ),
         ("POST /v5.0.0/libpod/images/web/untag", "", "proxy"),
         (
             "POST /v5.0.0/libpod/images/web/untag?repo=docker.io/cetusguard/cetusguard&tag=latest",

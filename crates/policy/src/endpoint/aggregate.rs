@@ -167,6 +167,12 @@ const AGGREGATES: &[Row] = &[
         CallCondition::Always,
         &["container.create"],
     ),
+    // Both take the name off an image, as the removal by that name does.
+    (
+        &[LibpodImageUntag, LibpodManifestRemove],
+        CallCondition::Always,
+        &["image.remove"],
+    ),
     // These answers contain enough to create the container again.
     (
         &[
@@ -300,6 +306,16 @@ const AGGREGATES: &[Row] = &[
 /// Endpoints that do other operations to the very object that their calls name: a restart starts a
 /// container that was stopped, and an export hands over every file of it.
 const OF_SAME_OBJECT: &[Row] = &[
+    // The image has the settings and the files of its container.
+    (
+        &[ContainerCommit, LibpodContainerCommit],
+        CallCondition::Always,
+        &[
+            "container.inspect",
+            "container.export",
+            "container.archive_get",
+        ],
+    ),
     (
         &[ContainerRestart, LibpodContainerRestart],
         CallCondition::Always,

@@ -43,8 +43,8 @@ const PARAMETERS: &[&str] = &[
 
 impl Call {
     /// Returns the call about an object of this name, for an answer about a missing object. `None`
-    /// if the endpoint does not answer about the object of its path alone: then the answer of an
-    /// inspection stands for its own.
+    /// if the endpoint does not answer about the object of its path alone: the caller then uses the
+    /// answer of an inspection.
     ///
     /// No object may have the name: the call goes to the engine without a judgement. The client's
     /// body does not go with it, which can name other objects that the client does not see.

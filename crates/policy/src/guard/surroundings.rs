@@ -373,6 +373,10 @@ impl Judge<'_> {
         let words = match id {
             ImageRemove | LibpodImageRemove => captured().into_iter().collect(),
             LibpodImageRemoveMany => values("images"),
+            LibpodManifestRemove => {
+                let name = call.unversioned_path().strip_prefix("/libpod/manifests/");
+                name.map(str::to_owned).into_iter().collect()
+            }
             // Without a name, Podman takes all names off the image.
             LibpodImageUntag if tagged().is_empty() => return self.claim_all_names(),
             LibpodImageUntag | LibpodContainerCommit => tagged(),

@@ -180,6 +180,7 @@ pub(crate) fn may_name_the_proxys(id: EndpointId) -> bool {
             | LibpodManifestCreateNamed
             | LibpodManifestAdd
             | LibpodManifestUpdate
+            | LibpodManifestRemove
             | ImageLoad
             | LibpodImageLoad
             | LibpodImageLoadLocal

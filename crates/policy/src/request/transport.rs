@@ -45,7 +45,7 @@ pub(crate) fn to_a_path(name: &str) -> Option<&'static str> {
 }
 
 /// Returns the transport in a decoded path. Docker knows none, and may have an image that is called
-/// `dir`: in paths of its API, only a store is looked for.
+/// `dir`: in paths of its API, only a store is looked for here; [`to_a_path`] finds the others.
 pub(crate) fn in_path(path: &str) -> Option<&'static str> {
     // Most paths have no colon.
     if !path.as_bytes().contains(&b':') {
