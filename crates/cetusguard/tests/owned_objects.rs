@@ -2,7 +2,7 @@
 //! those of others, whatever the engine lists.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
 use cetusguard_testkit::{Engine, Exchange, Link, ProxyBuilder};
 
@@ -306,4 +306,42 @@ fn a_name_that_another_owner_is_giving_is_not_given() {
     assert_eq!(first.read_response().status, 201);
     // The call is over: from now on, the engine tells who has the name.
     assert_eq!(create("job-2", "net").read_response().status, 201);
+}
+
+/// A call that has never reached the engine gives no name.
+#[test]
+fn a_name_is_free_if_the_engine_could_not_be_reached() {
+    let socket = Arc::new(OnceLock::<String>::new());
+    let (is_first, path) = (AtomicBool::new(true), Arc::clone(&socket));
+    let engine = Engine::scripted(move |exchange, link| match exchange.line.as_str() {
+        "POST /volumes/create" => link.answer(201, r#"{"Name":"data"}"#),
+        line if line.starts_with("GET /volumes/") => {
+            // From the judgement on, nobody can connect.
+            if is_first.swap(false, SeqCst) {
+                let path = path.get().expect("a path");
+                std::fs::rename(path, format!("{path}.away")).expect("a socket");
+            }
+            link.answer(404, r#"{"message":"no such volume"}"#);
+        }
+        _ if link.tell(exchange) => {}
+        _ => link.answer(200, "{}"),
+    });
+    socket.set(engine.path()).expect("once");
+    let proxy = ProxyBuilder::new(PROGRAM, &engine, RULES)
+        .arg("--own", "session=header")
+        .start();
+    let create = |session: &str| {
+        let body = r#"{"Name":"data"}"#;
+        let length = body.len();
+        let mut client = proxy.client();
+        client.send(format!(
+            "POST /volumes/create HTTP/1.1\r\nHost: x\r\nX-Cetusguard-Session: {session}\r\n\
+            Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        client.read_response().status
+    };
+    assert_eq!(create("job-1"), 502);
+    let _refused = proxy.logged(&["reason=engine_unreachable", "/volumes/create"]);
+    std::fs::rename(format!("{}.away", engine.path()), engine.path()).expect("a socket");
+    assert_eq!(create("job-2"), 201);
 }

@@ -252,10 +252,9 @@ async fn journey(
         inspect::inspect_call(admitted, &message, &client, conn, proxy, record).await?;
     record.note_approval();
     let mut names = approved.take_names();
-    if let Some(names) = &mut names {
-        names.note_sent();
-    }
-    let mut answered = forward::forward_request(approved, &message, conn, proxy, record).await?;
+    let to_mark = names.as_deref_mut();
+    let mut answered =
+        forward::forward_request(approved, to_mark, &message, conn, proxy, record).await?;
     // The answer may last for days, and needs none of the headers.
     drop(message);
     if answered.is_tunnel() {

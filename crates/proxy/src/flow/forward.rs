@@ -17,6 +17,7 @@ use super::connection::Connection;
 use super::inspect::{Approved, JudgedBody, ask_for_body};
 use super::normalise::Message;
 use super::request_head::{Withheld, request_head, upgrade_of};
+use crate::limits::name_holds::NameHold;
 use crate::limits::quotas::QuotaHold;
 use crate::limits::shares::ExchangeSlot;
 use crate::outcome::Outcome;
@@ -26,8 +27,9 @@ use cetusguard_http1::{
     response_framing, send_head,
 };
 
-/// The time in which an engine has to answer a ping. The health check waits for five seconds: its
-/// end would look like that of a client that has left, and an engine that hangs be seen nowhere.
+/// The time in which an engine has to answer a ping. The health check waits for five seconds: if it
+/// gave up first, the record would say that the client left, and nothing would report an engine that
+/// hangs.
 const PING_LIMIT: Duration = Duration::from_secs(4);
 
 /// The engine's answer up to its head, and the connection on which the rest of it comes.
@@ -104,9 +106,11 @@ impl Answered {
     }
 }
 
-/// Sends the request and waits for the head of the answer.
+/// Sends the request and waits for the head of the answer. Marks the names that the call gives as
+/// sent, once there is a connection to the engine.
 pub(super) async fn forward_request(
     mut approved: Approved,
+    names: Option<&mut NameHold>,
     message: &Message,
     conn: &mut Connection,
     proxy: &Proxy,
@@ -145,7 +149,7 @@ pub(super) async fn forward_request(
         Some(answered) => answered?,
         None => {
             exchange
-                .on_new_connection(request, quota.as_deref_mut())
+                .on_new_connection(request, quota.as_deref_mut(), names)
                 .await?
         }
     };
@@ -265,11 +269,15 @@ impl Exchange<'_, '_> {
         &mut self,
         request: EngineRequest,
         quota: Option<&mut QuotaHold>,
+        names: Option<&mut NameHold>,
     ) -> Result<Answered, Outcome> {
         let engine = self.proxy.backend.connect().await;
         let engine = engine.map_err(Refusal::EngineUnreachable)?;
         if let Some(hold) = quota {
             hold.note_sent();
+        }
+        if let Some(names) = names {
+            names.note_sent();
         }
         match self.run(engine, request).await {
             // An engine that was told that the client sends no more has ended the request.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cetusguard_policy::{Certificate, Container, Principal, Profile, Viewer};
+use cetusguard_policy::{Certificate, Container, LimitSubject, Principal, Profile, Viewer};
 
 use super::connection::Connection;
 use super::viewer::owner_of;
@@ -28,6 +28,8 @@ pub(super) struct Client {
     pub(super) usage: Option<Arc<ClientUsage>>,
     /// Its share of the connections, the memory for bodies and the lookups.
     pub(super) share: Arc<ClientShare>,
+    /// The client, as limits tell clients apart.
+    pub(super) subject: LimitSubject,
     /// The counters of its profile, if requests are counted.
     pub(super) counters: Option<Arc<RequestCounters>>,
     /// The container of the client, if a profile depends on it.
@@ -132,6 +134,7 @@ pub(super) async fn identify_client(
         }),
     });
     let share = Arc::clone(conn.admission().client());
+    let subject = conn.admission().subject().clone();
     let counters = proxy
         .metrics
         .as_ref()
@@ -142,6 +145,7 @@ pub(super) async fn identify_client(
         is_unmatched,
         usage,
         share,
+        subject,
         counters,
         container: principal.container,
         certificate: principal.certificate,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cetusguard_policy::endpoint::{Answer, ObjectKind};
+use cetusguard_policy::endpoint::{Answer, EndpointId, ObjectKind};
 use cetusguard_policy::guard::{Cleared, Json};
 use cetusguard_policy::{AnswerFilter, Call};
 use tokio::io::AsyncWriteExt;
@@ -21,7 +21,7 @@ use super::normalise::Message;
 use super::resolve::{self, Facts};
 use crate::engine::create_volume;
 use crate::limits::budget::{BODY_LIMIT, BodyBudget};
-use crate::limits::name_holds::NameHold;
+use crate::limits::name_holds::{NameHold, NotHeld};
 use crate::limits::quotas::{NoRoom, QuotaHold};
 use crate::outcome::Outcome;
 use crate::outcome::refusal::{Guarded, Refusal};
@@ -298,9 +298,14 @@ impl Judgement {
         let Some(owner) = owner.filter(|_| !names.is_empty()) else {
             return Ok(None);
         };
-        let hold = self.proxy.name_holds.hold(names, owner);
-        let hold = hold.map_err(|(kind, name)| Refusal::NameInUse(kind, name))?;
-        Ok(Some(Box::new(hold)))
+        let endpoint = self.admitted.call().endpoint();
+        let is_commit = endpoint.is_some_and(|endpoint| endpoint.id == EndpointId::ContainerCommit);
+        let subject = &self.client.subject;
+        match self.proxy.name_holds.hold(names, owner, subject, is_commit) {
+            Ok(hold) => Ok(Some(Box::new(hold))),
+            Err(NotHeld::Taken((kind, name))) => Err(Refusal::NameInUse(kind, name)),
+            Err(NotHeld::TooMany) => Err(Refusal::AbandonedNames),
+        }
     }
 
     /// Takes the part of the profile's quota that a call needs.

@@ -376,6 +376,11 @@ impl Admission {
         matches!(self.standing, Standing::Placed { .. })
     }
 
+    /// The client of the connection, as limits tell clients apart.
+    pub(crate) fn subject(&self) -> &LimitSubject {
+        &self.member.subject
+    }
+
     /// The share of the connection's client.
     pub(crate) fn client(&self) -> &Arc<ClientShare> {
         &self.member.client

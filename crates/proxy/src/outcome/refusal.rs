@@ -61,6 +61,8 @@ pub enum Refusal {
     OverQuota(String, Box<Excess>),
     /// A call of another owner is giving this name to an object of this kind.
     NameInUse(ObjectKind, String),
+    /// The client has left many calls that give names, which the engine may still carry out.
+    AbandonedNames,
     /// The engine's answer cannot be filtered.
     UnfilterableAnswer(Unfilterable),
     /// The engine cannot be reached.
@@ -305,7 +307,7 @@ impl Refusal {
             Self::NotVisible(_) => Reason::NotVisible,
             Self::NoSession(_) => Reason::NoSession,
             Self::OverQuota(..) => Reason::OverQuota,
-            Self::NameInUse(..) => Reason::NameInUse,
+            Self::NameInUse(..) | Self::AbandonedNames => Reason::NameInUse,
             Self::UnfilterableAnswer(_) => Reason::UnfilterableAnswer,
             Self::EngineUnreachable(_) => Reason::EngineUnreachable,
             Self::EngineClosed => Reason::EngineClosed,
@@ -540,6 +542,10 @@ impl fmt::Display for Refusal {
                 try again when that call has ended",
                 if *kind == ObjectKind::Image { "an" } else { "a" },
                 kind.name()
+            ),
+            Self::AbandonedNames => f.write_str(
+                "this client has left many calls that give names to objects, and the engine may \
+                still carry them out; try again in a minute, and wait for the answers",
             ),
             Self::UnfilterableAnswer(why) => write!(
                 f,
