@@ -1,5 +1,5 @@
-//! The client while its request is under way: the rest of its body goes to the engine, and a client
-//! that leaves takes its request with it.
+//! The client while its request is under way: sends the rest of its body to the engine, and cancels
+//! the request if the client disconnects.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Describe: the objects in an answer on which the view of its client depends.
 //!
-//! An answer must not depend on the lock of one object in it, which another client may hold. Of
-//! containers, the engine's list tells all that a view needs, and needs no lock. An object that the
-//! engine does not describe in time counts as hidden.
+//! A client can hold the lock of its container by a slow download of an archive, and the engine does
+//! not describe the container meanwhile. Answers to other clients must not depend on that. So
+//! containers are looked up in a list, which needs no lock and has every field that a view uses. An
+//! object that the engine does not describe in time counts as hidden.
 
 use std::collections::HashMap;
 

@@ -54,15 +54,15 @@ pub(super) fn request_head(
         b" HTTP/1.1\r\nHost: docker\r\n",
     ]);
     for (known, name, value) in message.headers.end_to_end() {
-        // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
         let is_replaced = judged.is_some() && known == Known::ContentType;
         let is_unwanted = withheld.encodings && known == Known::AcceptEncoding
             || withheld.registry_credentials && is_registry_credential(name);
-        let is_ours = matches!(
+        // Credentials for a proxy on the way must not reach the engine; Expect is answered here.
+        let is_for_proxy = matches!(
             known,
             Known::Host | Known::Expect | Known::Authorization | Known::Session
         );
-        if !is_replaced && !is_unwanted && !is_ours {
+        if !is_replaced && !is_unwanted && !is_for_proxy {
             put(&[name, b": ", value, b"\r\n"]);
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn request_head(
     if withheld.registry_credentials && keeps_credentials {
         put(&[b"X-Registry-Auth: ", NO_CREDENTIALS, b"\r\n"]);
     }
-    // Behind the names of those through whom the request has come.
+    // After the `Via` headers of other proxies.
     put(&[b"Via: ", via.as_bytes(), b"\r\n"]);
     match judged {
         Some(body) if !body.is_empty() => put(&[b"Content-Type: application/json\r\n"]),

@@ -1,5 +1,5 @@
-//! Turns: a bounded number of things at a time for all clients together, of which the clients with
-//! the fewest come first.
+//! Turns: limits what runs at a time for all clients together. A free turn goes to the waiting client
+//! that holds the fewest.
 //!
 //! In the order of their arrival, a question of a client that asks one would wait behind all those
 //! of clients that ask as many as they may, each until its deadline.
@@ -63,7 +63,7 @@ impl Turns {
                 state.waiting.push_back((holder, sender));
                 waiting
             };
-            // A sender is dropped without a turn in no case; asking again is right in any.
+            // No sender is dropped without a turn. If one were, the client would wait again.
             if let Ok(turn) = waiting.await {
                 return turn;
             }

@@ -1,9 +1,8 @@
-//! Links on the host that lead elsewhere: the destination of a path, without a wait for a file system
-//! that hangs.
+//! Resolves symbolic links of host paths, with a limit in time.
 //!
-//! The kernel cannot be asked about a path without the risk of a wait that nothing ends, as on a
-//! network file system whose server is gone. So a thread asks it, and the event loop waits for this
-//! thread for a moment only.
+//! The kernel may take for ever to answer about a path, as on a network file system whose server is
+//! gone. So a thread asks it, and the event loop waits for this thread for half a second. Four threads
+//! may hang: together, they cost the event loop two seconds, and later questions cost none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The most threads that may wait for a file system. A thread that hangs stays until the file system
 /// answers.
-const MOST_WAITING: usize = 4;
+const MAX_WAITING_THREADS: usize = 4;
 
 /// Asks the kernel where paths of the host lead.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl PathResolver for HostPaths {
     /// Returns where a path leads. Blocks the caller for at most half a second, and not at all while
     /// several earlier questions hang.
     fn resolve(&self, path: &str) -> HostPath {
-        if self.waiting.fetch_add(1, SeqCst) >= MOST_WAITING {
+        if self.waiting.fetch_add(1, SeqCst) >= MAX_WAITING_THREADS {
             self.waiting.fetch_sub(1, SeqCst);
             return HostPath::Unknown;
         }
@@ -94,14 +93,14 @@ mod tests {
             ..HostPaths::default()
         };
         let leads = HostPath::LeadsTo("/srv".to_owned());
-        for waiting in 0..MOST_WAITING {
+        for waiting in 0..MAX_WAITING_THREADS {
             assert_eq!(paths.waiting.load(SeqCst), waiting);
             assert_eq!(paths.resolve("/srv"), leads);
             assert_eq!(paths.resolve("/hung"), HostPath::Unknown);
         }
         // No more threads are started until one has returned.
         assert_eq!(paths.resolve("/srv"), HostPath::Unknown);
-        assert_eq!(paths.waiting.load(SeqCst), MOST_WAITING);
+        assert_eq!(paths.waiting.load(SeqCst), MAX_WAITING_THREADS);
         IS_HUNG.store(false, SeqCst);
         while paths.waiting.load(SeqCst) > 0 {
             thread::yield_now();
