@@ -42,7 +42,7 @@ const LIMITS: [(&str, f64); 16] = [
     ("resident, idle, MiB", 9.5),
     ("resident, 200 event streams, MiB", 11.25),
     ("resident, 12 s after the streams, MiB", 9.25),
-    ("binary, MiB", 10.75),
+    ("binary, MiB", 9.75),
     (
         "user instructions a byte of a list of 500 containers, scope and redaction",
         50.0,
