@@ -5,6 +5,11 @@
 //! (the vault), and paths that the endpoint table does not have. A rule opens those only if it
 //! names them: `GET /containers(/.*)?` was written to look at containers, not to read the files
 //! inside them.
+//!
+//! The way to a rule: [`decide`] calls [`find_granting_rule`], which asks for a rule that denies,
+//! and then [`find_opening_rule`]. That takes the rules whose path fits (`RuleSet::matching` in
+//! `rule/matcher.rs`, which compares by the forms of `rule/form.rs`), and looks for one that opens
+//! the call ([`opens`]), by its name if [`to_name`] says that it has to.
 
 use std::sync::Arc;
 
