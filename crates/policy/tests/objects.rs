@@ -368,6 +368,12 @@ fn t1_the_proxy_protects_its_own_container() {
             "",
             "proxy",
         ),
+        // Podman takes the last of several values.
+        (
+            "POST /v5.0.0/libpod/images/web/untag?repo=docker.io/cetusguard/cetusguard&tag=x&tag=latest",
+            "",
+            "proxy",
+        ),
         (
             "POST /v5.0.0/libpod/images/web/untag?repo=localhost/web&tag=1",
             "",

@@ -363,11 +363,18 @@ impl Judge<'_> {
                 .filter(|(name, _)| super::fold(name) == wanted);
             named.map(|(_, value)| value.clone()).collect::<Vec<_>>()
         };
+        // Engines differ in which of several values they take, so that each name is judged with each
+        // tag.
         let tagged = || {
-            let (tags, names) = (values("tag"), values("repo"));
-            let tag = tags.first().map(String::as_str).unwrap_or_default();
-            let name = |name: &String| super::reference::joined(name, tag);
-            names.iter().map(name).collect::<Vec<_>>()
+            let (mut tags, names) = (values("tag"), values("repo"));
+            if tags.is_empty() {
+                tags.push(String::new());
+            }
+            let with_tags = |name: &String| {
+                let join = |tag: &String| super::reference::joined(name, tag);
+                tags.iter().map(join).collect::<Vec<_>>()
+            };
+            names.iter().flat_map(with_tags).collect::<Vec<_>>()
         };
         let captured = || call.captured().map(|captured| captured.word.to_owned());
         let words = match id {
