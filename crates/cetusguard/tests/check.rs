@@ -527,7 +527,7 @@ fn many_profiles(count: usize, more: &str) -> String {
     format!("profiles:\n{}", (0..count).map(profile).collect::<String>())
 }
 
-/// What is the same for hundreds of profiles is printed once; JSON has all of it.
+/// Text prints a finding that hundreds of profiles share once; JSON has all of them.
 #[test]
 fn equal_findings_of_many_profiles_are_summarised() {
     let folder = TempDir::new();

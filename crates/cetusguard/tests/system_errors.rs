@@ -1,5 +1,5 @@
-//! What the operating system refuses is told with its cause and the next step, and without numbers
-//! of errors.
+//! Messages about errors of the operating system name the cause and the next step, and no error
+//! numbers.
 
 use std::net::TcpListener;
 use std::path::Path;

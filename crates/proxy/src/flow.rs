@@ -82,7 +82,7 @@ pub(crate) struct Proxy {
     /// The same for TLS handshakes, so that a burst of them does not hold up bodies that are
     /// judged.
     pub(crate) handshakes: Worker,
-    /// Where paths of the host lead.
+    /// Resolves symbolic links in paths of the host.
     pub(crate) host_paths: Arc<HostPaths>,
     /// The requests of clients in the last moments, for rate limits.
     pub(crate) limiter: Limiter,

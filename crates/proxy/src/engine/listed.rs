@@ -26,11 +26,11 @@ const FULL_ID: usize = 64;
 /// The knowledge that a list gives about a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListedVisibility {
-    /// Its client sees it, or does not.
+    /// `true` if the client sees the container.
     Seen(bool),
-    /// Its client sees it by the name of its image, which is not listed.
+    /// The client may see the container by the name of its image, which the list does not have.
     Unclear,
-    /// It is not there.
+    /// The engine has no such container.
     Missing,
 }
 

@@ -41,7 +41,7 @@ struct HeldNames {
     /// The names that are held without a call, by the time at which they become free, with the client
     /// that has left.
     expiring: BTreeMap<(Instant, u64), (LimitSubject, Name)>,
-    /// How many of these each client has caused.
+    /// The number of entries of `expiring` for each client.
     caused: HashMap<LimitSubject, usize>,
     /// A number that makes each key of `expiring` unique.
     next: u64,

@@ -75,9 +75,9 @@ struct PendingCall {
     starts: Option<String>,
     /// The container whose limits it replaces.
     replaces: Option<String>,
-    /// It may change the sum of limits.
+    /// `true` if the call may change the sum of limits.
     changes_limits: bool,
-    /// The container in which it creates a command.
+    /// The container in which the call creates a command.
     prepares: Option<String>,
     /// The time until which it counts; `None` while it is under way.
     until: Option<Instant>,

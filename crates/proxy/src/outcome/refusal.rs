@@ -386,8 +386,8 @@ impl Refusal {
     /// The content type is exactly `application/json`: Go clients compare it. `HEAD` gets no body.
     /// `X-Request-Id` leads to the record in the log.
     ///
-    /// Where a client sees a part of the engine (`hides_objects`), the text names no object that the
-    /// proxy has asked about by itself.
+    /// With `hides_objects`, which is set for a client that sees a part of the engine, the text names
+    /// no object that only the proxy has asked about.
     pub(crate) fn response(
         &self,
         to_head: bool,
